@@ -1,0 +1,122 @@
+//! The log of one database, as the one who appends holds it.
+//!
+//! One append is in flight at most. Its slot is the next one after all that was read and applied, and filling it is
+//! the fence: whoever fills it was built on exactly what stands below. An append whose outcome stays unknown is kept,
+//! and nothing else is written before it is settled.
+
+use std::sync::Arc;
+
+use super::reader::{Ends, LogReader, READ_AHEAD};
+use super::{Appended, Chain, LogBatch};
+use crate::backend::{DatabaseId, Filled, Sequence, Storage, settle, within_limits};
+use crate::datom::T;
+use crate::error::{Error, Result};
+
+/// The log of one database. It knows its end; only one thread appends.
+#[derive(Debug)]
+pub struct Log {
+    storage: Arc<dyn Storage>,
+    database: DatabaseId,
+    chain: Chain,
+    ends: Ends,
+    /// The frame of an append whose outcome is not known yet.
+    unsettled: Option<Vec<u8>>,
+}
+
+impl Log {
+    /// Opens the log of a database and hands every batch to `apply`, oldest first.
+    ///
+    /// A flipped byte, a missing slot or a broken chain is an error that names the slot.
+    pub fn open(
+        storage: Arc<dyn Storage>,
+        database: DatabaseId,
+        apply: &mut dyn FnMut(LogBatch) -> Result<()>,
+    ) -> Result<Log> {
+        let (chain, ends) = (Chain::new(database), Ends::default());
+        let mut log = Log { storage, database, chain, ends, unsettled: None };
+        log.catch_up(apply)?;
+        log.refuse_gap()?;
+        Ok(log)
+    }
+
+    /// Reads on to the end of the log, which others may have moved, and hands every batch to `apply`.
+    pub fn catch_up(&mut self, apply: &mut dyn FnMut(LogBatch) -> Result<()>) -> Result<()> {
+        loop {
+            let from = self.next_seq();
+            let frames = settle::repeat(|| self.storage.read_slots(self.sequence(), from, READ_AHEAD))?;
+            if frames.is_empty() {
+                return Ok(());
+            }
+            for bytes in frames {
+                let batch = self.chain.accept(&bytes)?;
+                self.ends.push(self.chain.next_t());
+                // Whatever stands in its slot, an append in doubt is settled by it.
+                self.unsettled = None;
+                apply(batch)?;
+            }
+        }
+    }
+
+    /// A filled slot right after an empty one: the one between is lost. Another writer may have filled both since,
+    /// so the empty one is looked at again.
+    fn refuse_gap(&self) -> Result<()> {
+        let empty = self.next_seq();
+        let filled = |number| -> Result<bool> {
+            let slots = settle::repeat(|| self.storage.read_slots(self.sequence(), number, 1))?;
+            Ok(!slots.is_empty())
+        };
+        if filled(empty + 1)? && !filled(empty)? {
+            let what = format!("it is missing, slot {} is there", empty + 1);
+            return Err(Error::corrupt(self.sequence().slot(empty), what));
+        }
+        Ok(())
+    }
+
+    /// The number the next batch must have.
+    pub fn next_seq(&self) -> u64 {
+        self.chain.next_seq()
+    }
+
+    /// The number the next transaction must have; 0 in an empty log, which may also begin with 1.
+    pub fn next_t(&self) -> T {
+        self.chain.next_t()
+    }
+
+    /// Writes a batch to its slot, which must be the next; settles an unknown outcome by reading back.
+    ///
+    /// After [`Error::OutcomeUnknown`] the same batch may be handed in again. Another one is not written before the
+    /// first is settled: if that turns out to be durable, it is given back as [`Appended::Taken`].
+    pub fn append(&mut self, batch: &LogBatch) -> Result<Appended> {
+        let ours = self.chain.seal(batch)?;
+        within_limits(ours.len(), self.storage.limits(), || self.sequence().slot(batch.seq))?;
+        let pending = self.unsettled.take();
+        let sent = pending.as_deref().unwrap_or(&ours);
+        let stands = match settle::fill(&*self.storage, self.sequence(), batch.seq, sent) {
+            Ok(Filled::Done) => pending,
+            Ok(Filled::Taken(there)) => Some(there),
+            Err(error) => {
+                let in_doubt = pending.is_some() || matches!(error, Error::OutcomeUnknown { .. });
+                self.unsettled = in_doubt.then(|| pending.unwrap_or(ours));
+                return Err(error);
+            }
+        };
+        let other = match stands {
+            Some(bytes) if bytes != ours => Some(self.chain.accept(&bytes)?),
+            _ => {
+                self.chain.pass(batch, &ours);
+                None
+            }
+        };
+        self.ends.push(self.chain.next_t());
+        Ok(other.map_or(Appended::Done, Appended::Taken))
+    }
+
+    /// A handle that reads transactions by number while another thread appends.
+    pub fn reader(&self) -> LogReader {
+        LogReader::new(Arc::clone(&self.storage), self.database, self.ends.clone())
+    }
+
+    fn sequence(&self) -> Sequence {
+        Sequence::Log(self.database)
+    }
+}
