@@ -1,0 +1,193 @@
+//! The few primitives a storage engine must offer.
+//!
+//! One of them carries all safety: *insert if absent on a numbered slot*. Who fills the next slot of a sequence has
+//! written. The log of a database is such a sequence, so are its index roots, so is the catalog of databases. Beside
+//! slots there are immutable segments, and hints, which may be lost or stale and are never trusted.
+//!
+//! A reply can be lost. [`settle`] turns a slot's unknown outcome into a known one, for all callers in the same way:
+//! read back, repeat the same bytes to the same slot. [`catalog`] keeps the databases of a storage. Engines know
+//! nothing of frames, logs or facts: they keep bytes.
+
+pub mod catalog;
+#[cfg(feature = "testing")]
+pub mod fault;
+pub mod memory;
+pub mod redb;
+pub mod settle;
+#[cfg(feature = "testing")]
+pub mod suite;
+
+use std::fmt;
+
+pub use catalog::Catalog;
+pub use memory::MemoryStorage;
+pub use redb::RedbStorage;
+
+/// The largest value the engines here take: a frame with the largest payload.
+pub(crate) const MAX_VALUE_BYTES: usize = crate::frame::MAX_PAYLOAD_BYTES + crate::frame::HEADER_BYTES;
+
+/// Which database, inside a storage. Random when created; zero is the catalog's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct DatabaseId(pub u128);
+
+impl fmt::Display for DatabaseId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
+    }
+}
+
+/// A sequence of slots, filled from 0 on without a gap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Sequence {
+    /// The databases of this storage: created, dropped.
+    Catalog,
+    /// The log of a database.
+    Log(DatabaseId),
+    /// The index roots of a database.
+    Root(DatabaseId),
+}
+
+impl Sequence {
+    /// The database the sequence belongs to; the catalog's is zero.
+    pub fn database(self) -> DatabaseId {
+        match self {
+            Sequence::Catalog => DatabaseId(0),
+            Sequence::Log(database) | Sequence::Root(database) => database,
+        }
+    }
+
+    /// A slot of the sequence as messages name it.
+    pub fn slot(self, number: u64) -> String {
+        format!("{self} slot {number}")
+    }
+}
+
+impl fmt::Display for Sequence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Sequence::Catalog => f.write_str("catalog"),
+            Sequence::Log(database) => write!(f, "log of database {database}"),
+            Sequence::Root(database) => write!(f, "roots of database {database}"),
+        }
+    }
+}
+
+/// The name of an immutable segment: never reused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SegmentId {
+    /// The database it belongs to.
+    pub database: DatabaseId,
+    /// The writer's epoch.
+    pub epoch: u64,
+    /// The job of that writer.
+    pub job: u64,
+    /// The segment's number in the job.
+    pub ordinal: u64,
+}
+
+impl fmt::Display for SegmentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let SegmentId { database, epoch, job, ordinal } = self;
+        write!(f, "segment {epoch}-{job}-{ordinal} of database {database}")
+    }
+}
+
+/// How filling a slot ended, where the storage answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Filled {
+    /// The bytes are there, durably.
+    Done,
+    /// Other bytes were there before; nothing was changed.
+    Taken(Vec<u8>),
+}
+
+/// A failed call.
+#[derive(Debug)]
+pub enum Failure {
+    /// The call may or may not have taken effect: read the slot back, or repeat the same bytes to the same slot.
+    Unknown(String),
+    /// The call had no effect and will have none.
+    Refused(crate::Error),
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Failure::Unknown(why) => write!(f, "the outcome is unknown: {why}"),
+            Failure::Refused(error) => error.fmt(f),
+        }
+    }
+}
+
+impl From<Failure> for crate::Error {
+    /// For calls whose effect does not matter or that were repeated in vain.
+    fn from(failure: Failure) -> crate::Error {
+        match failure {
+            Failure::Unknown(why) => crate::Error::Unavailable(why),
+            Failure::Refused(error) => error,
+        }
+    }
+}
+
+impl From<crate::Error> for Failure {
+    fn from(error: crate::Error) -> Failure {
+        Failure::Refused(error)
+    }
+}
+
+/// What an engine prefers and allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// The largest value a slot or segment may have, in bytes.
+    pub max_value_bytes: usize,
+    /// The size leaves are cut to, in bytes.
+    pub segment_bytes: usize,
+}
+
+/// A storage engine. Calls block; an engine that works asynchronously keeps its runtime inside.
+pub trait Storage: Send + Sync + fmt::Debug {
+    /// Fills a slot if it is empty: durable on return, linearisable per slot. All slots below it must be filled;
+    /// an engine that can see that they are not refuses.
+    fn fill_slot(&self, sequence: Sequence, number: u64, bytes: &[u8]) -> Result<Filled, Failure>;
+
+    /// The slots from `from` on, at most `limit`, up to the first empty one. Strongly consistent.
+    fn read_slots(&self, sequence: Sequence, from: u64, limit: usize) -> Result<Vec<Vec<u8>>, Failure>;
+
+    /// Writes immutable segments; idempotent, durable on return. A segment that is there already stays as it is.
+    fn write_segments(&self, segments: &[(SegmentId, &[u8])]) -> Result<(), Failure>;
+
+    /// Reads segments, each its bytes or missing.
+    fn read_segments(&self, ids: &[SegmentId]) -> Result<Vec<Option<Vec<u8>>>, Failure>;
+
+    /// Deletes segments; those not there are no error.
+    fn delete_segments(&self, ids: &[SegmentId]) -> Result<(), Failure>;
+
+    /// Deletes everything of a dropped database.
+    fn delete_database(&self, database: DatabaseId) -> Result<(), Failure>;
+
+    /// Sets a hint: last writer wins, may be lost.
+    fn set_hint(&self, database: DatabaseId, name: &str, bytes: &[u8]) -> Result<(), Failure>;
+
+    /// A hint, if it is there.
+    fn hint(&self, database: DatabaseId, name: &str) -> Result<Option<Vec<u8>>, Failure>;
+
+    /// The engine's limits.
+    fn limits(&self) -> Limits;
+}
+
+/// Refuses a value the engine does not take.
+pub(crate) fn within_limits(size: usize, limits: Limits, what: impl FnOnce() -> String) -> crate::Result<()> {
+    let limit = limits.max_value_bytes;
+    if size > limit { Err(crate::Error::TooLarge { what: what(), size, limit }) } else { Ok(()) }
+}
+
+/// Filling a slot above an empty one is a caller's mistake: who may fill a slot has read all below it.
+fn gap(sequence: Sequence, number: u64) -> crate::Error {
+    let what = "the slot below it is empty; a sequence has no gaps".into();
+    crate::Error::OutOfOrder { place: sequence.slot(number), what }
+}
+
+/// Database zero is the catalog: it is nobody's to delete.
+fn never_the_catalog(database: DatabaseId) {
+    assert_ne!(database.0, 0, "the catalog cannot be deleted");
+}

@@ -1,0 +1,335 @@
+//! Storage in one file, by redb: the default engine.
+//!
+//! ```text
+//!   table     key                                  value
+//!   annals    "layout"                             the version of these tables
+//!   slots     (sequence kind, database, number)    frame
+//!   segments  (database, epoch, job, ordinal)      frame
+//!   hints     (database, name)                     bytes
+//! ```
+//!
+//! Every write is a redb transaction of its own, on disk when the call returns. redb locks the file, so there is one
+//! process; a slot is filled under redb's single writer, which makes filling atomic. redb may panic on a file that
+//! was damaged outside of it: every call into it is caught, reported as corruption, and ends the use of the handle.
+//! That is the one place where unwinding is caught in this crate, and nothing of redb's is used after it.
+
+mod file;
+#[cfg(all(test, feature = "testing"))]
+mod proofs;
+
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use redb::{
+    Database, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, TableHandle,
+    WriteTransaction,
+};
+
+use super::{DatabaseId, Failure, Filled, Limits, MAX_VALUE_BYTES, SegmentId, Sequence, Storage};
+use crate::error::{Error, Result};
+
+type SlotKey = (u8, u128, u64);
+type SegmentKey = (u128, u64, u64, u64);
+
+const META: TableDefinition<'_, &str, u64> = TableDefinition::new("annals");
+const SLOTS: TableDefinition<'_, SlotKey, &[u8]> = TableDefinition::new("slots");
+const SEGMENTS: TableDefinition<'_, SegmentKey, &[u8]> = TableDefinition::new("segments");
+const HINTS: TableDefinition<'_, (u128, &str), &[u8]> = TableDefinition::new("hints");
+
+const LAYOUT_KEY: &str = "layout";
+const LAYOUT: u64 = 1;
+
+/// How a file is opened.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Create the storage if there is none.
+    pub create: bool,
+    /// The size of redb's page cache. Segments are cached decoded elsewhere, so it is small.
+    pub cache_bytes: usize,
+    /// Read and check the whole file first.
+    pub verify: bool,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { create: true, cache_bytes: 64 << 20, verify: false }
+    }
+}
+
+/// A storage engine in one file.
+pub struct RedbStorage {
+    path: PathBuf,
+    /// Taken when the handle is dropped, never before.
+    database: Option<Database>,
+    broken: AtomicBool,
+}
+
+impl RedbStorage {
+    /// Opens the storage in this file, and creates it if there is none.
+    pub fn open(path: impl AsRef<Path>) -> Result<RedbStorage> {
+        RedbStorage::open_with(path, &Options::default())
+    }
+
+    /// Opens the storage in this file, which must be there.
+    pub fn open_existing(path: impl AsRef<Path>) -> Result<RedbStorage> {
+        RedbStorage::open_with(path, &Options { create: false, ..Options::default() })
+    }
+
+    /// Opens the storage in this file as `options` say.
+    pub fn open_with(path: impl AsRef<Path>, options: &Options) -> Result<RedbStorage> {
+        let path = path.as_ref();
+        file::look_at(path, options)?;
+        let database = caught(path, || file::open(path, options))??;
+        let storage =
+            RedbStorage { path: path.to_owned(), database: Some(database), broken: AtomicBool::new(false) };
+        let new = storage.call(|database| storage.prepare(database, options).map_err(Failure::Refused))?;
+        if new {
+            file::sync_folder(path);
+        }
+        Ok(storage)
+    }
+
+    /// Finds the tables, or makes them in a file that is still empty; true if it did.
+    fn prepare(&self, database: &Database, options: &Options) -> Result<bool> {
+        let read = self.known(database.begin_read())?;
+        let tables: Vec<String> =
+            self.known(read.list_tables())?.map(|table| table.name().to_owned()).collect();
+        if tables.is_empty() && options.create {
+            drop(read);
+            return self.create_tables(database).map(|()| true);
+        }
+        let foreign = |found: String| Error::NotADatabase { path: shown(&self.path), found };
+        if tables.is_empty() {
+            return Err(foreign("the file is empty".into()));
+        }
+        if !tables.iter().any(|name| name == META.name()) {
+            return Err(foreign(format!("it is a redb file of another program, with tables {tables:?}")));
+        }
+        let meta = self.known(read.open_table(META))?;
+        let layout = self.known(meta.get(LAYOUT_KEY))?.map_or(0, |layout| layout.value());
+        if layout != LAYOUT {
+            let found = u32::try_from(layout).unwrap_or(u32::MAX);
+            let place = format!("file {}", shown(&self.path));
+            return Err(Error::UnknownVersion { place, what: "layout", found, known: LAYOUT.to_string() });
+        }
+        self.known(read.open_table(SLOTS))?;
+        self.known(read.open_table(SEGMENTS))?;
+        self.known(read.open_table(HINTS))?;
+        Ok(false)
+    }
+
+    fn create_tables(&self, database: &Database) -> Result<()> {
+        let write = self.known(database.begin_write())?;
+        self.known(write.open_table(SLOTS))?;
+        self.known(write.open_table(SEGMENTS))?;
+        self.known(write.open_table(HINTS))?;
+        let mut meta = self.known(write.open_table(META))?;
+        self.known(meta.insert(LAYOUT_KEY, LAYOUT))?;
+        drop(meta);
+        self.known(write.commit())
+    }
+
+    /// Calls redb, which may panic on a damaged file.
+    fn call<V>(&self, call: impl FnOnce(&Database) -> Result<V, Failure>) -> Result<V, Failure> {
+        if self.broken.load(Ordering::Acquire) {
+            return Err(Error::corrupt(self.place(), "redb failed on it before; open it again").into());
+        }
+        let database = self.database.as_ref().expect("it is there until the handle is dropped");
+        caught(&self.path, || call(database)).unwrap_or_else(|error| {
+            self.broken.store(true, Ordering::Release);
+            Err(error.into())
+        })
+    }
+
+    fn read<V>(&self, read: impl FnOnce(&ReadTransaction) -> Result<V>) -> Result<V, Failure> {
+        self.call(|database| {
+            let transaction = self.known(database.begin_read())?;
+            Ok(read(&transaction)?)
+        })
+    }
+
+    /// Writes and commits. A commit that fails may be on disk all the same.
+    fn write<V>(&self, write: impl FnOnce(&WriteTransaction) -> Result<V>) -> Result<V, Failure> {
+        let mut committing = false;
+        let end = self.call(|database| {
+            let transaction = self.known(database.begin_write())?;
+            let value = write(&transaction)?;
+            committing = true;
+            self.known(transaction.commit())?;
+            Ok(value)
+        });
+        end.map_err(|failure| if committing { Failure::Unknown(failure.to_string()) } else { failure })
+    }
+
+    /// Turns an error of redb into one of ours.
+    fn known<V, E: Into<redb::Error>>(&self, result: Result<V, E>) -> Result<V> {
+        result.map_err(|error| match error.into() {
+            redb::Error::Io(error) => Error::Unavailable(format!("{}: {error}", self.place())),
+            redb::Error::PreviousIo => Error::Unavailable(format!(
+                "{}: a write failed before; close it and open it again",
+                self.place()
+            )),
+            error @ (redb::Error::DatabaseClosed | redb::Error::LockPoisoned(_)) => {
+                Error::Unavailable(format!("{}: {error}", self.place()))
+            }
+            error => Error::corrupt(self.place(), error.to_string()),
+        })
+    }
+
+    fn place(&self) -> String {
+        format!("file {}", shown(&self.path))
+    }
+}
+
+impl Drop for RedbStorage {
+    fn drop(&mut self) {
+        let database = self.database.take();
+        // Closing writes to the file; on a damaged one redb may panic, and there is nobody left to tell.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(database)));
+    }
+}
+
+impl fmt::Debug for RedbStorage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "redb storage {}", shown(&self.path))
+    }
+}
+
+fn shown(path: &Path) -> String {
+    path.display().to_string()
+}
+
+fn caught<V>(path: &Path, call: impl FnOnce() -> V) -> Result<V> {
+    catch_unwind(AssertUnwindSafe(call)).map_err(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let why = text.or(panic.downcast_ref::<&str>().copied()).unwrap_or("no reason given");
+        Error::corrupt(format!("file {}", shown(path)), format!("redb gave up on it: {why}"))
+    })
+}
+
+fn slot_key(sequence: Sequence, number: u64) -> SlotKey {
+    let kind = match sequence {
+        Sequence::Catalog => 0,
+        Sequence::Log(_) => 1,
+        Sequence::Root(_) => 2,
+    };
+    (kind, sequence.database().0, number)
+}
+
+fn segment_key(id: SegmentId) -> SegmentKey {
+    (id.database.0, id.epoch, id.job, id.ordinal)
+}
+
+impl Storage for RedbStorage {
+    fn fill_slot(&self, sequence: Sequence, number: u64, bytes: &[u8]) -> Result<Filled, Failure> {
+        super::within_limits(bytes.len(), self.limits(), || sequence.slot(number))?;
+        if let Some(there) = self.read_slots(sequence, number, 1)?.pop() {
+            return Ok(Filled::Taken(there));
+        }
+        let mut taken = None;
+        self.write(|transaction| {
+            let mut slots = self.known(transaction.open_table(SLOTS))?;
+            taken = self.known(slots.get(slot_key(sequence, number)))?.map(|there| there.value().to_vec());
+            if taken.is_some() {
+                return Ok(());
+            }
+            let below = number.checked_sub(1).map(|below| slot_key(sequence, below));
+            if let Some(below) = below
+                && self.known(slots.get(below))?.is_none()
+            {
+                return Err(super::gap(sequence, number));
+            }
+            self.known(slots.insert(slot_key(sequence, number), bytes))?;
+            Ok(())
+        })?;
+        Ok(taken.map_or(Filled::Done, Filled::Taken))
+    }
+
+    fn read_slots(&self, sequence: Sequence, from: u64, limit: usize) -> Result<Vec<Vec<u8>>, Failure> {
+        self.read(|transaction| {
+            let slots = self.known(transaction.open_table(SLOTS))?;
+            let range = self.known(slots.range(slot_key(sequence, from)..=slot_key(sequence, u64::MAX)))?;
+            let mut found = Vec::new();
+            for (entry, number) in range.zip(from..).take(limit) {
+                let (key, bytes) = self.known(entry)?;
+                if key.value() != slot_key(sequence, number) {
+                    break;
+                }
+                found.push(bytes.value().to_vec());
+            }
+            Ok(found)
+        })
+    }
+
+    fn write_segments(&self, segments: &[(SegmentId, &[u8])]) -> Result<(), Failure> {
+        for (id, bytes) in segments {
+            super::within_limits(bytes.len(), self.limits(), || id.to_string())?;
+        }
+        self.write(|transaction| {
+            let mut table = self.known(transaction.open_table(SEGMENTS))?;
+            for (id, bytes) in segments {
+                if self.known(table.get(segment_key(*id)))?.is_none() {
+                    self.known(table.insert(segment_key(*id), *bytes))?;
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn read_segments(&self, ids: &[SegmentId]) -> Result<Vec<Option<Vec<u8>>>, Failure> {
+        self.read(|transaction| {
+            let table = self.known(transaction.open_table(SEGMENTS))?;
+            let read =
+                |id: &SegmentId| Ok(self.known(table.get(segment_key(*id)))?.map(|b| b.value().to_vec()));
+            ids.iter().map(read).collect()
+        })
+    }
+
+    fn delete_segments(&self, ids: &[SegmentId]) -> Result<(), Failure> {
+        self.write(|transaction| {
+            let mut table = self.known(transaction.open_table(SEGMENTS))?;
+            for id in ids {
+                self.known(table.remove(segment_key(*id)))?;
+            }
+            Ok(())
+        })
+    }
+
+    fn delete_database(&self, database: DatabaseId) -> Result<(), Failure> {
+        super::never_the_catalog(database);
+        self.write(|transaction| {
+            let mut slots = self.known(transaction.open_table(SLOTS))?;
+            for sequence in [Sequence::Log(database), Sequence::Root(database)] {
+                let all = slot_key(sequence, 0)..=slot_key(sequence, u64::MAX);
+                self.known(slots.retain_in(all, |_, _| false))?;
+            }
+            let mut segments = self.known(transaction.open_table(SEGMENTS))?;
+            let all = (database.0, 0, 0, 0)..=(database.0, u64::MAX, u64::MAX, u64::MAX);
+            self.known(segments.retain_in(all, |_, _| false))?;
+            let mut hints = self.known(transaction.open_table(HINTS))?;
+            self.known(hints.retain(|(owner, _), _| owner != database.0))
+        })
+    }
+
+    fn set_hint(&self, database: DatabaseId, name: &str, bytes: &[u8]) -> Result<(), Failure> {
+        self.write(|transaction| {
+            let mut hints = self.known(transaction.open_table(HINTS))?;
+            self.known(hints.insert((database.0, name), bytes))?;
+            Ok(())
+        })
+    }
+
+    fn hint(&self, database: DatabaseId, name: &str) -> Result<Option<Vec<u8>>, Failure> {
+        self.read(|transaction| {
+            let hints = self.known(transaction.open_table(HINTS))?;
+            Ok(self.known(hints.get((database.0, name)))?.map(|bytes| bytes.value().to_vec()))
+        })
+    }
+
+    fn limits(&self) -> Limits {
+        // A value that does not share its pages takes a power of two of 4 KiB: 31.5 KiB and redb's overhead fill 32.
+        Limits { max_value_bytes: MAX_VALUE_BYTES, segment_bytes: 32_256 }
+    }
+}
