@@ -1,0 +1,186 @@
+//! Facts newer than any tree: immutable sorted runs, merged like the digits of a binary counter.
+//!
+//! ```text
+//!   layers        [ t 0 ............... 900 ][ 901 .. 990 ][ 991 ]     open rows and tombstones
+//!   generations   [ to 1 ... 412 ][ 413 ......... 870 ][ 871 .. 991 ]  closed rows
+//! ```
+//!
+//! A *layer* holds what its transactions opened and still hold at its end, and a tombstone for every fact of an older
+//! layer that they closed. A *generation* holds the closed rows of a range of closing times. Both lists cover
+//! neighbouring ranges of transactions, oldest first, and grow geometrically, so there are few of each and a fact is
+//! moved a logarithmic number of times.
+//!
+//! Invariants: a fact (e, a, v, from) is open in at most one layer; a tombstone has one target, in an older layer; a
+//! fact closed inside a layer is absent from it; every closed row is in exactly one generation. Nothing here is ever
+//! changed: a clone is a snapshot.
+
+mod intake;
+mod layer;
+mod merge;
+mod run;
+mod seek;
+mod sort;
+
+use std::sync::Arc;
+
+pub(crate) use self::layer::{Generation, Layer};
+pub(crate) use self::run::{Run, bisect, gallop};
+pub(crate) use self::seek::Lead;
+
+use self::intake::Intake;
+use crate::datom::T;
+use crate::log::LoggedTx;
+
+/// The facts of some transactions, in every order, shared and never changed. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Novelty {
+    lists: Arc<Lists>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Lists {
+    layers: Vec<Arc<Layer>>,
+    generations: Vec<Arc<Generation>>,
+    basis: Option<T>,
+}
+
+impl Novelty {
+    /// No facts.
+    pub fn new() -> Novelty {
+        Novelty::default()
+    }
+
+    /// These facts and those of one more transaction, which must be newer than all here.
+    #[must_use]
+    pub fn with(&self, tx: &LoggedTx) -> Novelty {
+        let mut bulk = self.bulk();
+        bulk.push(tx);
+        bulk.finish()
+    }
+
+    /// Takes many transactions on top of these: sorted once, not once a transaction.
+    pub fn bulk(&self) -> Bulk {
+        Bulk { lists: Lists::clone(&self.lists), intake: Intake::default() }
+    }
+
+    /// The facts of a whole log, oldest transaction first.
+    pub fn from_log<'t>(txs: impl IntoIterator<Item = &'t LoggedTx>) -> Novelty {
+        let mut bulk = Novelty::new().bulk();
+        txs.into_iter().for_each(|tx| bulk.push(tx));
+        bulk.finish()
+    }
+
+    /// The newest transaction here.
+    pub fn basis(&self) -> Option<T> {
+        self.lists.basis
+    }
+
+    /// How much is held.
+    pub fn size(&self) -> NoveltySize {
+        let (layers, generations) = (&self.lists.layers, &self.lists.generations);
+        NoveltySize {
+            layers: layers.len(),
+            generations: generations.len(),
+            open: layers.iter().map(|layer| layer.open_rows()).sum(),
+            tombstones: layers.iter().map(|layer| layer.tombstones()).sum(),
+            closed: generations.iter().map(|generation| generation.rows()).sum(),
+            bytes: layers.iter().map(|layer| layer.bytes()).sum::<usize>()
+                + generations.iter().map(|generation| generation.bytes()).sum::<usize>(),
+        }
+    }
+
+    /// Open rows and tombstones, oldest layer first.
+    pub(crate) fn layers(&self) -> &[Arc<Layer>] {
+        &self.lists.layers
+    }
+
+    /// Closed rows, oldest generation first.
+    pub(crate) fn generations(&self) -> &[Arc<Generation>] {
+        &self.lists.generations
+    }
+}
+
+/// How much a [`Novelty`] holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NoveltySize {
+    /// Sorted runs of open rows (each in every order).
+    pub layers: usize,
+    /// Sorted runs of closed rows (each in every order).
+    pub generations: usize,
+    /// Rows that were open at the end of their layer.
+    pub open: usize,
+    /// Closings whose target is in an older layer or tree.
+    pub tombstones: usize,
+    /// Closed rows.
+    pub closed: usize,
+    /// Bytes of memory, nearly.
+    pub bytes: usize,
+}
+
+/// A novelty in the making, of many transactions at once (reopening, import).
+#[derive(Debug)]
+pub struct Bulk {
+    lists: Lists,
+    intake: Intake,
+}
+
+impl Bulk {
+    /// Adds a transaction, which must be newer than all before.
+    pub fn push(&mut self, tx: &LoggedTx) {
+        debug_assert!(self.lists.basis.is_none_or(|basis| basis < tx.t), "transactions come in order");
+        self.lists.basis = Some(tx.t);
+        self.intake.expect(tx.datoms.len());
+        for datom in &tx.datoms {
+            if !self.intake.has_room_for(datom) {
+                self.seal();
+            }
+            self.intake.push(tx.t, datom);
+        }
+        if self.intake.is_full() {
+            self.seal();
+        }
+    }
+
+    /// All facts taken, as a value.
+    pub fn finish(mut self) -> Novelty {
+        self.seal();
+        Novelty { lists: Arc::new(self.lists) }
+    }
+
+    fn seal(&mut self) {
+        let (layer, generations) = std::mem::take(&mut self.intake).finish(self.lists.closed_rows());
+        if let Some(layer) = layer {
+            self.lists.add_layer(layer);
+        }
+        for generation in generations {
+            self.lists.add_generation(generation);
+        }
+    }
+}
+
+impl Lists {
+    fn add_layer(&mut self, mut newest: Layer) {
+        while let Some(older) = self.layers.last()
+            && older.is_due(&newest)
+        {
+            newest = older.merge(&newest);
+            self.layers.pop();
+        }
+        self.layers.push(Arc::new(newest));
+    }
+
+    fn closed_rows(&self) -> usize {
+        self.generations.iter().map(|generation| generation.rows()).sum()
+    }
+
+    fn add_generation(&mut self, mut newest: Generation) {
+        let limit = layer::generation_limit(self.closed_rows());
+        while let Some(older) = self.generations.last()
+            && older.is_due(&newest, limit)
+        {
+            newest = older.merge(&newest);
+            self.generations.pop();
+        }
+        self.generations.push(Arc::new(newest));
+    }
+}
