@@ -1,0 +1,135 @@
+//! Questions: text and facts in, rows out. Pure: no file, no clock, no thread.
+//!
+//! Rooms, in the order of a question: [`edn`] (text to data), [`ast`] (what a query is), `parse` and `check` (data to
+//! a query that makes sense), `plan`, `run` and `rules` (the fast path), [`source`] (the one seam to where facts are),
+//! `find` and `aggregate` (the shape of an answer), `pull`; beside them `naive`, the slow evaluator that the fast
+//! path must agree with.
+
+pub mod aggregate;
+pub mod answer;
+pub mod ast;
+pub mod check;
+pub mod edn;
+pub mod error;
+pub mod facts;
+pub mod find;
+pub mod functions;
+pub mod inputs;
+pub mod naive;
+pub mod parse;
+pub mod plan;
+pub mod pull;
+pub mod resolve;
+pub mod rules;
+pub mod run;
+pub mod source;
+pub mod suggest;
+
+#[cfg(test)]
+mod fixture;
+
+pub use answer::{Answer, Rows};
+pub use error::{Error, Result};
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+
+use inputs::Inputs;
+use plan::PlanOptions;
+use plan::explain::Explain;
+use run::Run;
+use run::pool::Pool;
+
+/// One input of a query: what a name of `:in` stands for.
+#[derive(Clone)]
+pub enum QueryArg {
+    /// A database.
+    Source(Arc<dyn source::Source>),
+    /// Anything else: a value, a collection (also as a source), rules, a pull pattern.
+    Value(edn::Edn),
+}
+
+/// What a query may use up. Over budget is an error, never an abort.
+#[derive(Clone, Debug, Default)]
+pub struct Budget {
+    /// The most rows any intermediate or final result may have; none: [`Budget::ROWS`].
+    pub rows: Option<u64>,
+    /// Set by another thread to stop the query (a person, a deadline, a lost connection).
+    pub cancel: Option<Arc<AtomicBool>>,
+}
+
+impl Budget {
+    /// The most rows of a query that was given no number: a product of a few patterns must not take all memory.
+    pub const ROWS: u64 = 1 << 25;
+}
+
+/// A query that was read and can be asked again and again.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    query: ast::Query,
+}
+
+impl Prepared {
+    /// Reads a query.
+    pub fn new(text: &str) -> Result<Prepared> {
+        Ok(Prepared { query: parse::query_text(text)? })
+    }
+
+    /// The query as data.
+    pub fn query(&self) -> &ast::Query {
+        &self.query
+    }
+
+    /// Runs it over these inputs and tells how it went.
+    pub fn explain(&self, args: &[QueryArg], budget: &Budget) -> Result<Explain> {
+        explain(&self.query, args, budget)
+    }
+
+    /// Answers it over these inputs.
+    pub fn q(&self, args: &[QueryArg], budget: &Budget) -> Result<Answer> {
+        q(&self.query, args, budget)
+    }
+}
+
+impl From<ast::Query> for Prepared {
+    fn from(query: ast::Query) -> Prepared {
+        Prepared { query }
+    }
+}
+
+/// Answers a query.
+pub fn q(query: &ast::Query, args: &[QueryArg], budget: &Budget) -> Result<Answer> {
+    q_with(query, args, budget, PlanOptions::default())
+}
+
+/// Runs a query and tells how it went.
+pub fn explain(query: &ast::Query, args: &[QueryArg], budget: &Budget) -> Result<Explain> {
+    let inputs = Inputs::bind(query, args)?;
+    check::query(query, inputs.rules())?;
+    let mut pool = Pool::default();
+    let options = PlanOptions::default();
+    let plan = plan::plan(query, &inputs, &mut pool, options)?;
+    let mut run = Run::new(&inputs, &mut pool, budget, options);
+    let rows = run.answer(&plan)?.len() as u64;
+    Ok(Explain { lines: plan::explain::lines(&plan.block, &plan.names, &run), rows })
+}
+
+/// Answers a query given as text.
+pub fn q_text(text: &str, args: &[QueryArg], budget: &Budget) -> Result<Answer> {
+    q(&parse::query_text(text)?, args, budget)
+}
+
+/// Answers a query with some of the planner's choices prescribed. The answer is the same whatever they are.
+pub fn q_with(
+    query: &ast::Query,
+    args: &[QueryArg],
+    budget: &Budget,
+    options: PlanOptions,
+) -> Result<Answer> {
+    let inputs = Inputs::bind(query, args)?;
+    check::query(query, inputs.rules())?;
+    let mut pool = Pool::default();
+    let plan = plan::plan(query, &inputs, &mut pool, options)?;
+    let rows = Run::new(&inputs, &mut pool, budget, options).answer(&plan)?;
+    find::shape(query, &inputs, rows)
+}
