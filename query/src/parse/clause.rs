@@ -1,0 +1,168 @@
+//! The conditions of `:where`, of rules, and inside of `not` and `or`.
+
+use super::{
+    binding, invalid, is_symbol, join_variables, nested_call, plain_name, show, source, split_source, symbol,
+    term, variable, variables,
+};
+use crate::ast::{Arg, Call, Clause, ClauseKind, SourceName, Term};
+use crate::edn::{Edn, Form, FormKind};
+use crate::error::Result;
+
+/// Comparisons take exactly two arguments.
+const COMPARISONS: [&str; 6] = ["=", "!=", "<", "<=", ">", ">="];
+
+/// The words of the grammar that no rule can have as its name.
+pub(super) const RESERVED: [&str; 5] = ["and", "or", "or-join", "not", "not-join"];
+
+pub(super) fn clauses(forms: &[Form]) -> Result<Vec<Clause>> {
+    forms.iter().map(clause).collect()
+}
+
+fn clause(form: &Form) -> Result<Clause> {
+    let kind = match &form.kind {
+        FormKind::Vector(parts) => match parts.split_first() {
+            Some((Form { kind: FormKind::List(call), .. }, rest)) => expression(form, &parts[0], call, rest)?,
+            _ => pattern(form, parts)?,
+        },
+        FormKind::List(parts) => compound(form, parts)?,
+        _ => {
+            return Err(invalid(form, format!("{} is not a clause", show(form))).hint(
+                "a clause is a pattern [?e :a ?v], an expression [(f ?a) ?b], or a list such as (not …)",
+            ));
+        }
+    };
+    Ok(Clause { kind, span: form.span })
+}
+
+fn pattern(form: &Form, parts: &[Form]) -> Result<ClauseKind> {
+    let (source, places) = split_source(parts);
+    if places.is_empty() {
+        return Err(invalid(form, "a pattern needs at least one place").hint("as in [?e :person/name ?name]"));
+    }
+    Ok(ClauseKind::Pattern { source, terms: places.iter().map(term).collect::<Result<_>>()? })
+}
+
+/// `[(f …)]` or `[(f …) binding]`
+fn expression(form: &Form, head: &Form, parts: &[Form], rest: &[Form]) -> Result<ClauseKind> {
+    let call = call(head, parts)?;
+    match rest {
+        [] => Ok(ClauseKind::Predicate(call)),
+        [one] => Ok(ClauseKind::Function(call, binding::binding(one)?)),
+        _ => Err(invalid(form, format!("{} has more than one binding", show(form)))
+            .hint("several results are bound by one vector: [(f ?a) [?b ?c]]")),
+    }
+}
+
+fn call(form: &Form, parts: &[Form]) -> Result<Call> {
+    let Some((head, rest)) = parts.split_first() else {
+        return Err(invalid(form, "an empty list calls nothing").hint("as in [(< ?a 10)]"));
+    };
+    let name = match symbol(head) {
+        Some(name) if variable(head).is_some() || plain_name(head).is_some() => name.clone(),
+        _ => return Err(invalid(head, format!("{} is not the name of a function", show(head)))),
+    };
+    let args = args(rest)?;
+    if COMPARISONS.contains(&name.as_str()) && args.len() != 2 {
+        let message = format!("`{name}` takes exactly two arguments, not {}", args.len());
+        return Err(invalid(form, message).hint("compare in several clauses: [(< ?a ?b)] [(< ?b ?c)]"));
+    }
+    Ok(Call { name, args, span: form.span })
+}
+
+/// The arguments of a function or aggregate.
+pub(super) fn args(forms: &[Form]) -> Result<Vec<Arg>> {
+    forms.iter().map(arg).collect()
+}
+
+fn arg(form: &Form) -> Result<Arg> {
+    if let Some(var) = variable(form) {
+        return Ok(Arg::Var(var));
+    }
+    if let Some(source) = source(form) {
+        return Ok(Arg::Source(source));
+    }
+    match &form.kind {
+        FormKind::List(_) => Err(nested_call(form)),
+        FormKind::Atom(Edn::Symbol(symbol)) if matches!(symbol.as_str(), "_" | "." | "..." | "?") => {
+            Err(invalid(form, format!("{} is not an argument", show(form))))
+        }
+        _ => Ok(Arg::Const(form.to_edn())),
+    }
+}
+
+/// A list: `not`, `or` and their joins, `and`, or a rule, each with or without a source in front.
+fn compound(form: &Form, parts: &[Form]) -> Result<ClauseKind> {
+    let (source, inner) = split_source(parts);
+    let Some((head, rest)) = inner.split_first() else {
+        return Err(invalid(form, format!("{} is not a clause", show(form))));
+    };
+    let Some(name) = plain_name(head) else {
+        return Err(invalid(head, format!("{} is not the name of a rule", show(head))).hint(
+            "a list begins with not, or, not-join, or-join, and, or a rule's name; a pattern is a vector",
+        ));
+    };
+    match name.as_str() {
+        "and" if inner.len() < parts.len() => {
+            Err(invalid(form, "`and` takes no source").hint("give the source to each of its clauses"))
+        }
+        "and" => Ok(ClauseKind::And(some_clauses(form, rest)?)),
+        "not" => Ok(ClauseKind::Not { source, join: None, clauses: some_clauses(form, rest)? }),
+        "not-join" => {
+            let (vars, rest) = join_vector(form, rest)?;
+            let join = Some(variables(vars, "`not-join`")?);
+            Ok(ClauseKind::Not { source, join, clauses: some_clauses(form, rest)? })
+        }
+        "or" => {
+            Ok(ClauseKind::Or { source, required: Vec::new(), join: None, branches: branches(form, rest)? })
+        }
+        "or-join" => {
+            let (vars, rest) = join_vector(form, rest)?;
+            let (required, vars) = join_variables(vars, "`or-join`")?;
+            let required = vars[..required].to_vec();
+            Ok(ClauseKind::Or { source, required, join: Some(vars), branches: branches(form, rest)? })
+        }
+        _ => rule_call(form, source, head, rest),
+    }
+}
+
+fn rule_call(form: &Form, source: SourceName, head: &Form, rest: &[Form]) -> Result<ClauseKind> {
+    let name = plain_name(head).expect("the caller looked").clone();
+    let args: Vec<Term> = rest.iter().map(term).collect::<Result<_>>().map_err(|error| {
+        if COMPARISONS.contains(&name.as_str()) { error.hint(in_brackets(form)) } else { error }
+    })?;
+    Ok(ClauseKind::Rule { source, name, args })
+}
+
+/// How a call that stands without brackets is meant.
+fn in_brackets(form: &Form) -> String {
+    format!("a predicate is written in a vector: [{}]", form.to_edn())
+}
+
+fn join_vector<'f>(form: &Form, rest: &'f [Form]) -> Result<(&'f [Form], &'f [Form])> {
+    match rest.split_first() {
+        Some((Form { kind: FormKind::Vector(vars), .. }, rest)) => Ok((vars, rest)),
+        _ => Err(invalid(form, format!("{} does not say which variables it shares", show(form)))
+            .hint("a vector of variables comes first: (not-join [?e] …)")),
+    }
+}
+
+fn some_clauses(form: &Form, forms: &[Form]) -> Result<Vec<Clause>> {
+    if forms.is_empty() {
+        return Err(invalid(form, format!("{} has no clauses", show(form))));
+    }
+    clauses(forms)
+}
+
+/// The branches of an `or`: a clause each, or several in an `and`.
+fn branches(form: &Form, forms: &[Form]) -> Result<Vec<Vec<Clause>>> {
+    if forms.is_empty() {
+        return Err(invalid(form, format!("{} has no branches", show(form))));
+    }
+    let branch = |form: &Form| match &form.kind {
+        FormKind::List(parts) if parts.first().is_some_and(|head| is_symbol(head, "and")) => {
+            some_clauses(form, &parts[1..])
+        }
+        _ => Ok(vec![clause(form)?]),
+    };
+    forms.iter().map(branch).collect()
+}
