@@ -1,0 +1,304 @@
+//! What a query is given, taken apart: arguments to sources, rules, patterns and relations.
+//!
+//! An input variable that stands for an entity somewhere in the query may be given an ident or a lookup ref; these are
+//! settled here, once ([`places`]), so that afterwards a value is a value and joins compare nothing but values.
+
+pub(crate) mod places;
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use annals_storage::datom::Symbol;
+
+use crate::QueryArg;
+use crate::ast::{Binding, Input, PullPattern, Query, Rule, SourceName, Var};
+use crate::edn::{Edn, Form};
+use crate::error::{Error, Result};
+use crate::parse;
+use crate::source::Source;
+
+/// What a source's name stands for.
+#[derive(Clone)]
+pub enum SourceArg {
+    /// A database.
+    Db(Arc<dyn Source>),
+    /// Tuples of any width; patterns go by position.
+    Collection(Vec<Vec<Edn>>),
+}
+
+/// The values of one input: distinct rows over distinct variables.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Relation {
+    /// The variables.
+    pub vars: Vec<Var>,
+    /// One value for each variable.
+    pub rows: Vec<Vec<Edn>>,
+}
+
+/// Everything a query is given.
+#[derive(Clone, Default)]
+pub struct Inputs {
+    sources: HashMap<SourceName, SourceArg>,
+    patterns: HashMap<Symbol, PullPattern>,
+    rules: Vec<Rule>,
+    relations: Vec<Relation>,
+}
+
+impl Inputs {
+    /// Takes the arguments of a query apart.
+    pub fn bind(query: &Query, args: &[QueryArg]) -> Result<Inputs> {
+        // A query of functions alone needs no database, and need not say so.
+        let only_default = query.inputs == [Input::Source(SourceName::default_source())];
+        if query.inputs.len() != args.len() && !(only_default && args.is_empty()) {
+            let message = format!("the query takes {} inputs, {} are given", query.inputs.len(), args.len());
+            let names: Vec<_> = query.inputs.iter().map(describe).collect();
+            return Err(Error::incorrect("db.error/input-arity", message)
+                .hint(format!("its :in is [{}]", names.join(" "))));
+        }
+        let mut inputs = Inputs::default();
+        for (input, arg) in query.inputs.iter().zip(args) {
+            inputs.take(input, arg)?;
+        }
+        inputs.settle_names(query)?;
+        Ok(inputs)
+    }
+
+    fn take(&mut self, input: &Input, arg: &QueryArg) -> Result<()> {
+        match (input, arg) {
+            (Input::Source(name), arg) => {
+                self.sources.insert(name.clone(), source(name, arg)?);
+            }
+            (input, QueryArg::Source(_)) => {
+                let message = format!("the input `{}` is given a database", describe(input));
+                return Err(Error::incorrect("db.error/input-shape", message)
+                    .hint("databases go to names that begin with $"));
+            }
+            (Input::Rules, QueryArg::Value(edn)) => {
+                self.rules.extend(parse::rules(&Form::from(edn.clone()))?)
+            }
+            (Input::Pattern(name), QueryArg::Value(edn)) => {
+                self.patterns.insert(name.clone(), parse::pull(&Form::from(edn.clone()))?);
+            }
+            (Input::Binding(binding), QueryArg::Value(edn)) => {
+                let shape = |message| Error::incorrect("db.error/input-shape", message);
+                let (vars, rows) = destructure(binding, edn, &shape)?;
+                self.relations.push(Relation { vars, rows: rows.into_iter().collect() });
+            }
+        }
+        Ok(())
+    }
+
+    /// Idents and lookup refs to entities, numbers to the types of their attributes.
+    fn settle_names(&mut self, query: &Query) -> Result<()> {
+        let mut relations = std::mem::take(&mut self.relations);
+        for relation in &mut relations {
+            for at in 0..relation.vars.len() {
+                let places = places::of_variable(&query.clauses, &self.rules, &relation.vars[at]);
+                if !places.is_empty() {
+                    self.settle_column(&places, relation, at)?;
+                }
+            }
+        }
+        self.relations = relations;
+        Ok(())
+    }
+
+    fn settle_column(&self, places: &[places::Place], relation: &mut Relation, at: usize) -> Result<()> {
+        let mut rows = BTreeSet::new();
+        for mut row in relation.rows.drain(..) {
+            if let Some(value) = places::settle(self, places, &row[at])? {
+                row[at] = value;
+                rows.insert(row);
+            }
+        }
+        relation.rows = rows.into_iter().collect();
+        Ok(())
+    }
+
+    /// What a source's name stands for.
+    pub fn source(&self, name: &SourceName) -> Result<&SourceArg> {
+        self.sources.get(name).ok_or_else(|| {
+            Error::incorrect("db.error/unknown-source", format!("there is no source `{}`", name.0))
+                .hint("name every source in :in, and give it as an argument")
+        })
+    }
+
+    /// The database with this name.
+    pub fn database(&self, name: &SourceName) -> Result<&dyn Source> {
+        match self.source(name)? {
+            SourceArg::Db(source) => Ok(source.as_ref()),
+            SourceArg::Collection(_) => {
+                let message = format!("the source `{}` is a collection where a database is needed", name.0);
+                Err(Error::incorrect("db.error/invalid-data-source", message))
+            }
+        }
+    }
+
+    /// All sources.
+    pub fn sources(&self) -> impl Iterator<Item = (&SourceName, &SourceArg)> {
+        self.sources.iter()
+    }
+
+    /// The pull pattern given under this name.
+    pub fn pattern(&self, name: &Symbol) -> Result<&PullPattern> {
+        self.patterns.get(name).ok_or_else(|| {
+            Error::incorrect("db.error/invalid-query", format!("no input gives the pull pattern `{name}`"))
+        })
+    }
+
+    /// The rules.
+    pub fn rules(&self) -> &[Rule] {
+        &self.rules
+    }
+
+    /// The values, one relation for each input that binds variables. Relations that share a variable join on it.
+    pub fn relations(&self) -> &[Relation] {
+        &self.relations
+    }
+
+    /// A constant in a rule call as the rule's body takes it: a name as its entity, where an entity is meant.
+    /// `None` if a lookup ref finds nothing.
+    pub fn rule_argument(
+        &self,
+        rule: &Symbol,
+        at: usize,
+        source: &SourceName,
+        value: &Edn,
+    ) -> Result<Option<Edn>> {
+        places::settle(self, &places::of_rule_argument(&self.rules, rule, at, source), value)
+    }
+}
+
+fn source(name: &SourceName, arg: &QueryArg) -> Result<SourceArg> {
+    let refused = |message| Err(Error::incorrect("db.error/invalid-data-source", message));
+    let rows: Vec<&Edn> = match arg {
+        QueryArg::Source(source) => return Ok(SourceArg::Db(source.clone())),
+        QueryArg::Value(Edn::Vector(rows) | Edn::List(rows)) => rows.iter().collect(),
+        QueryArg::Value(Edn::Set(rows)) => rows.iter().collect(),
+        QueryArg::Value(other) => {
+            let message =
+                format!("the source `{}` is a {}, not a database or collection", name.0, other.type_name());
+            return refused(message);
+        }
+    };
+    let mut tuples = Vec::with_capacity(rows.len());
+    for row in rows {
+        match row.as_seq() {
+            Some(tuple) => tuples.push(tuple.to_vec()),
+            None => {
+                return refused(format!("the source `{}` holds a {}, not a tuple", name.0, row.type_name()));
+            }
+        }
+    }
+    Ok(SourceArg::Collection(tuples))
+}
+
+/// An input as it is written.
+fn describe(input: &Input) -> String {
+    fn binding(it: &Binding) -> String {
+        match it {
+            Binding::Var(var) => var.0.to_string(),
+            Binding::Ignore => "_".into(),
+            Binding::Tuple(parts) => format!("[{}]", parts.iter().map(binding).collect::<Vec<_>>().join(" ")),
+            Binding::Collection(part) if matches!(**part, Binding::Tuple(_)) => {
+                format!("[{}]", binding(part))
+            }
+            Binding::Collection(part) => format!("[{} ...]", binding(part)),
+        }
+    }
+    match input {
+        Input::Source(name) => name.0.to_string(),
+        Input::Rules => "%".into(),
+        Input::Pattern(name) => name.to_string(),
+        Input::Binding(it) => binding(it),
+    }
+}
+
+/// The variables of a binding, each once, in order.
+pub(crate) fn binding_vars(binding: &Binding) -> Vec<Var> {
+    fn walk(binding: &Binding, vars: &mut Vec<Var>) {
+        match binding {
+            Binding::Var(var) if !vars.contains(var) => vars.push(var.clone()),
+            Binding::Var(_) | Binding::Ignore => {}
+            Binding::Tuple(parts) => parts.iter().for_each(|part| walk(part, vars)),
+            Binding::Collection(part) => walk(part, vars),
+        }
+    }
+    let mut vars = Vec::new();
+    walk(binding, &mut vars);
+    vars
+}
+
+/// The rows a value gives to a binding. A variable that stands twice must get equal values.
+///
+/// `wrong` makes the error for a value of another shape than the binding's.
+pub(crate) fn destructure(
+    binding: &Binding,
+    value: &Edn,
+    wrong: &dyn Fn(String) -> Error,
+) -> Result<(Vec<Var>, BTreeSet<Vec<Edn>>)> {
+    let vars = binding_vars(binding);
+    let bound = bind(binding, value, &vars, vec![vec![None; vars.len()]], wrong)?;
+    let rows = bound.into_iter().map(|row| row.into_iter().map(|value| value.unwrap_or(Edn::Nil)).collect());
+    Ok((vars, rows.collect()))
+}
+
+/// A row while it is bound: the variables met so far have values.
+type Partial = Vec<Option<Edn>>;
+
+fn bind(
+    binding: &Binding,
+    value: &Edn,
+    vars: &[Var],
+    rows: Vec<Partial>,
+    wrong: &dyn Fn(String) -> Error,
+) -> Result<Vec<Partial>> {
+    match binding {
+        Binding::Ignore => Ok(rows),
+        Binding::Var(var) => {
+            let at = vars.iter().position(|known| known == var).expect("all variables of the binding");
+            let fits = |row: &Partial| row[at].as_ref().is_none_or(|bound| bound == value);
+            Ok(rows
+                .into_iter()
+                .filter(fits)
+                .map(|mut row| {
+                    row[at] = Some(value.clone());
+                    row
+                })
+                .collect())
+        }
+        Binding::Tuple(parts) => {
+            let Some(slots) = value.as_seq() else {
+                return Err(wrong(format!(
+                    "a tuple of {} is expected, not a {}",
+                    parts.len(),
+                    value.type_name()
+                )));
+            };
+            // What a tuple has beyond the binding is not asked for.
+            if slots.len() < parts.len() {
+                return Err(wrong(format!("a tuple of {} is expected, not of {}", parts.len(), slots.len())));
+            }
+            parts.iter().zip(slots).try_fold(rows, |rows, (part, slot)| bind(part, slot, vars, rows, wrong))
+        }
+        Binding::Collection(part) => {
+            let elements: Vec<Edn> = match value {
+                Edn::Nil => Vec::new(),
+                Edn::Vector(elements) | Edn::List(elements) => elements.clone(),
+                Edn::Set(elements) => elements.iter().cloned().collect(),
+                Edn::Map(pairs) => {
+                    pairs.iter().map(|(k, v)| Edn::Vector(vec![k.clone(), v.clone()])).collect()
+                }
+                other => return Err(wrong(format!("a collection is expected, not a {}", other.type_name()))),
+            };
+            let mut all = Vec::new();
+            for element in &elements {
+                all.extend(bind(part, element, vars, rows.clone(), wrong)?);
+            }
+            Ok(all)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,83 @@
+//! The one seam between questions and facts.
+//!
+//! The query engine cannot tell what is behind a [`Source`]: a database value as of some moment, its history, a
+//! speculative one, or a plain list of datoms ([`crate::facts::Facts`]). Whatever view of time or filter applies is the
+//! source's affair; names (idents, lookup refs) are resolved by it too.
+
+use std::ops::ControlFlow;
+
+use annals_storage::datom::{AttrId, Batch, EntityId, Keyword, Pattern, Tag, ValueRef};
+
+use crate::error::Result;
+
+/// How a value names an entity of its attribute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Unique {
+    /// `:db.unique/identity`: an upsert finds the entity by it.
+    Identity,
+    /// `:db.unique/value`: a second one is refused.
+    Value,
+}
+
+/// What a query has to know of an attribute.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Attribute {
+    /// Its id.
+    pub id: AttrId,
+    /// Its newest name.
+    pub ident: Keyword,
+    /// The type of its values.
+    pub value_type: Tag,
+    /// True for cardinality many.
+    pub many: bool,
+    /// Whether its values name entities.
+    pub unique: Option<Unique>,
+    /// `:db/isComponent`
+    pub component: bool,
+    /// True if its values (those short enough) are found by value.
+    pub indexed: bool,
+}
+
+/// What a scan says to go on or to stop.
+pub type Flow = ControlFlow<()>;
+
+/// Facts under one view.
+pub trait Source: Send + Sync {
+    /// Hands every fact the pattern asks for to `sink`, batch by batch, until it breaks.
+    fn scan(&self, pattern: &Pattern<'_>, sink: &mut dyn FnMut(&Batch<'_>) -> Flow) -> Result<()>;
+
+    /// How many facts a scan would hand on. A guess for planning (exact where it is cheap); never changes an answer.
+    fn count(&self, pattern: &Pattern<'_>) -> Result<u64>;
+
+    /// An attribute by id.
+    fn attribute(&self, id: AttrId) -> Option<&Attribute>;
+
+    /// Every attribute.
+    fn attributes(&self) -> Vec<&Attribute>;
+
+    /// The entity with this ident.
+    fn entid(&self, ident: &Keyword) -> Option<EntityId>;
+
+    /// The newest ident of an entity.
+    fn ident(&self, e: EntityId) -> Option<Keyword>;
+
+    /// True if this view shows history, where pull and entity views have no meaning.
+    fn is_history(&self) -> bool {
+        false
+    }
+
+    /// The entity that has this value of a unique attribute in this view.
+    fn entity_with(&self, a: AttrId, v: ValueRef<'_>) -> Result<Option<EntityId>> {
+        let mut found = None;
+        self.scan(&Pattern::value(a, v), &mut |batch| {
+            found = (batch.len > 0).then(|| EntityId(batch.e.get(0)));
+            if found.is_some() { Flow::Break(()) } else { Flow::Continue(()) }
+        })?;
+        Ok(found)
+    }
+
+    /// The attribute with this ident.
+    fn attribute_named(&self, ident: &Keyword) -> Option<&Attribute> {
+        self.attribute(AttrId::of_entity(self.entid(ident)?)?)
+    }
+}
