@@ -1,0 +1,96 @@
+//! What comes back: rows in the shape that `:find` asked for.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::ast::KeyKind;
+use crate::edn::Edn;
+
+/// The answer of a query.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// Rows.
+    Relation(Rows),
+    /// One column's values.
+    Collection(Vec<Edn>),
+    /// One row, if there is any.
+    Tuple(Option<Vec<Edn>>),
+    /// One value, if there is any.
+    Scalar(Option<Edn>),
+}
+
+/// Distinct rows with named columns, in no promised order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Rows {
+    columns: Arc<[String]>,
+    keys: Option<Arc<[Edn]>>,
+    rows: Vec<Vec<Edn>>,
+}
+
+impl Rows {
+    /// These rows under these column names.
+    pub fn new(columns: Vec<String>, rows: Vec<Vec<Edn>>) -> Rows {
+        Rows { columns: columns.into(), keys: None, rows }
+    }
+
+    /// The same rows, to be handed out as maps with these names as keys.
+    #[must_use]
+    pub fn keyed(mut self, kind: KeyKind, names: &[annals_storage::datom::Symbol]) -> Rows {
+        let key = |name: &annals_storage::datom::Symbol| match kind {
+            KeyKind::Keywords => Edn::keyword(name.as_str()),
+            KeyKind::Strings => Edn::string(name.as_str()),
+            KeyKind::Symbols => Edn::Symbol(name.clone()),
+        };
+        self.keys = Some(names.iter().map(key).collect());
+        self
+    }
+
+    /// The names of the columns.
+    pub fn columns(&self) -> &[String] {
+        &self.columns
+    }
+
+    /// The keys that rows have as maps, if the query asked for maps.
+    pub fn keys(&self) -> Option<&[Edn]> {
+        self.keys.as_deref()
+    }
+
+    /// How many rows.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// True if there is no row.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty()
+    }
+
+    /// The rows.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &[Edn]> {
+        self.rows.iter().map(Vec::as_slice)
+    }
+
+    /// The rows, owned.
+    pub fn into_rows(self) -> Vec<Vec<Edn>> {
+        self.rows
+    }
+}
+
+impl Answer {
+    /// As one EDN value: a relation becomes a vector of vectors (or of maps), no result becomes nil.
+    pub fn into_edn(self) -> Edn {
+        match self {
+            Answer::Relation(rows) => {
+                let keys = rows.keys.clone();
+                let row = |row: Vec<Edn>| match &keys {
+                    Some(keys) => Edn::Map(keys.iter().cloned().zip(row).collect::<BTreeMap<_, _>>()),
+                    None => Edn::Vector(row),
+                };
+                Edn::Vector(rows.rows.into_iter().map(row).collect())
+            }
+            Answer::Collection(values) => Edn::Vector(values),
+            Answer::Tuple(row) => row.map_or(Edn::Nil, Edn::Vector),
+            Answer::Scalar(value) => value.unwrap_or(Edn::Nil),
+        }
+    }
+}
