@@ -1,0 +1,146 @@
+//! A pattern with its names looked up, once for all entities.
+//!
+//! Nested patterns become one list; a spec points into it. Entry 0 is the pattern of components: everything.
+
+use annals_storage::datom::{AttrId, Tag};
+
+use crate::ast::{PullLimit, PullPattern, PullSpec, PullSub};
+use crate::edn::Edn;
+use crate::error::{Error, Result};
+use crate::functions::{self, Function};
+use crate::source::{Attribute, Source};
+
+use super::LIMIT_DEFAULT;
+
+/// A pattern and all nested in it; the outermost is the last.
+pub(super) struct Prepared<'s> {
+    patterns: Vec<Pattern<'s>>,
+}
+
+/// Where a pattern stands in [`Prepared`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct PatternId(usize);
+
+/// One level of a pattern.
+pub(super) struct Pattern<'s> {
+    /// `*` stands in it.
+    pub(super) wildcard: bool,
+    /// The key of the entity's id, if that is asked for.
+    pub(super) id_key: Option<Edn>,
+    pub(super) specs: Vec<Spec<'s>>,
+}
+
+/// What is asked of one attribute.
+pub(super) struct Spec<'s> {
+    /// None: nobody defined it, so nobody has it.
+    pub(super) attribute: Option<&'s Attribute>,
+    pub(super) reverse: bool,
+    pub(super) key: Edn,
+    pub(super) limit: usize,
+    pub(super) default: Option<Edn>,
+    pub(super) xform: Option<&'static Function>,
+    pub(super) sub: Sub,
+}
+
+/// What is pulled of the entities an attribute leads to.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Sub {
+    /// Components whole, others by id.
+    Default,
+    /// This pattern.
+    Pattern(PatternId),
+    /// The pattern around, as many levels down; none: no end.
+    Again(Option<u64>),
+}
+
+impl<'s> Prepared<'s> {
+    /// The pattern of components.
+    pub(super) const COMPONENT: PatternId = PatternId(0);
+
+    pub(super) fn outermost(&self) -> PatternId {
+        PatternId(self.patterns.len() - 1)
+    }
+
+    pub(super) fn get(&self, id: PatternId) -> &Pattern<'s> {
+        &self.patterns[id.0]
+    }
+}
+
+impl Pattern<'_> {
+    /// True if the attribute is asked for by name.
+    pub(super) fn names(&self, a: AttrId) -> bool {
+        self.specs.iter().any(|spec| spec.attribute.is_some_and(|own| own.id == a) && !spec.reverse)
+    }
+
+    /// The levels each of its recursions may still go down.
+    pub(super) fn levels(&self) -> Vec<u64> {
+        let levels =
+            |spec: &Spec<'_>| if let Sub::Again(Some(levels)) = spec.sub { levels } else { u64::MAX };
+        self.specs.iter().map(levels).collect()
+    }
+}
+
+pub(super) fn id_key() -> Edn {
+    Edn::keyword("db/id")
+}
+
+pub(super) fn prepare<'s>(source: &'s dyn Source, pattern: &PullPattern) -> Result<Prepared<'s>> {
+    let component = Pattern { wildcard: true, id_key: Some(id_key()), specs: Vec::new() };
+    let mut prepared = Prepared { patterns: vec![component] };
+    add(source, pattern, &mut prepared)?;
+    Ok(prepared)
+}
+
+fn add<'s>(source: &'s dyn Source, pattern: &PullPattern, prepared: &mut Prepared<'s>) -> Result<PatternId> {
+    let mut id_key = pattern.wildcard.then(id_key);
+    let mut specs = Vec::with_capacity(pattern.specs.len());
+    for spec in &pattern.specs {
+        if spec.attr.as_str() == "db/id" && !spec.reverse {
+            id_key = Some(spec.key.clone());
+        } else {
+            specs.push(prepare_spec(source, spec, prepared).map_err(|error| error.at(spec.span))?);
+        }
+    }
+    prepared.patterns.push(Pattern { wildcard: pattern.wildcard, id_key, specs });
+    Ok(prepared.outermost())
+}
+
+fn prepare_spec<'s>(
+    source: &'s dyn Source,
+    spec: &PullSpec,
+    prepared: &mut Prepared<'s>,
+) -> Result<Spec<'s>> {
+    let attribute = source.attribute_named(&spec.attr);
+    let leads_on = spec.reverse || !matches!(spec.sub, PullSub::Default);
+    if let Some(attribute) = attribute.filter(|own| leads_on && own.value_type != Tag::Ref) {
+        let message = format!(
+            "{} has values of type {}, so it leads to no entity",
+            attribute.ident,
+            attribute.value_type.name()
+        );
+        return Err(Error::incorrect("db.error/invalid-pull", message));
+    }
+    let xform = spec.xform.as_ref().map(|name| {
+        let function = functions::find(name).ok_or_else(|| functions::unknown(name))?;
+        function.check_count(1)?;
+        Ok::<_, Error>(function)
+    });
+    Ok(Spec {
+        attribute,
+        reverse: spec.reverse,
+        key: spec.key.clone(),
+        limit: match spec.limit {
+            PullLimit::Default => LIMIT_DEFAULT,
+            PullLimit::All => usize::MAX,
+            PullLimit::Count(count) => usize::try_from(count).unwrap_or(usize::MAX),
+        },
+        default: spec.default.clone(),
+        xform: xform.transpose()?,
+        sub: match &spec.sub {
+            PullSub::Default => Sub::Default,
+            PullSub::Pattern(pattern) => Sub::Pattern(add(source, pattern, prepared)?),
+            PullSub::Levels(levels) => Sub::Again(Some(*levels)),
+            PullSub::Unbounded => Sub::Again(None),
+        },
+    })
+}
