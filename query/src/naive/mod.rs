@@ -1,0 +1,226 @@
+//! The slow evaluator: what a query means, written down as plainly as it can be run.
+//!
+//! No index, no plan, no columns. Every source is read once, whole; a binding is a map from variables to values; a
+//! clause turns a set of bindings into another; a join compares every pair. The fast path must give the same answer
+//! to every query, so this room is read when the two differ, and it must be visibly right.
+//!
+//! ```text
+//!   Inputs --join--> bindings --clause--> bindings --clause--> … --project--> rows --find::shape--> Answer
+//! ```
+//!
+//! Clauses run in the order they stand, each as soon as the variables it needs are bound, `not` last ([`order`]). Rules are
+//! answered call by call from a table that is filled until nothing new comes ([`rules`]); what stands under a
+//! `not` is answered completely before the `not` is.
+
+mod call;
+mod order;
+mod pattern;
+mod rules;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::atomic;
+
+use annals_storage::anomaly::Category;
+
+use crate::answer::Answer;
+use crate::ast::{Clause, ClauseKind, Query, SourceName, Var};
+use crate::edn::Edn;
+use crate::error::{Error, Result};
+use crate::inputs::places::scoped;
+use crate::inputs::{Inputs, destructure};
+use crate::{Budget, QueryArg, find};
+
+use order::Order;
+use rules::Tables;
+
+/// Values of variables that hold together.
+type Env = BTreeMap<Var, Edn>;
+
+/// Bindings, each with the same variables.
+type Envs = BTreeSet<Env>;
+
+/// Names of variables.
+type Vars = BTreeSet<Var>;
+
+/// Answers a query.
+pub fn q(query: &Query, args: &[QueryArg], budget: &Budget) -> Result<Answer> {
+    let inputs = Inputs::bind(query, args)?;
+    order::refuse_negation_in_recursion(inputs.rules())?;
+    let world =
+        World { inputs: &inputs, facts: pattern::read_all(&inputs)?, order: Order::new(&inputs), budget };
+
+    let (mut bound, mut envs) = (Vars::new(), Envs::from([Env::new()]));
+    for relation in inputs.relations() {
+        let rows =
+            relation.rows.iter().map(|row| relation.vars.iter().cloned().zip(row.iter().cloned()).collect());
+        envs = world.join(&envs, &rows.collect())?;
+        bound.extend(relation.vars.iter().cloned());
+    }
+    let source = SourceName::default_source();
+    let envs = world.satisfy(&query.clauses, &source, &mut bound, envs, &mut Tables::default())?;
+
+    let basis = find::basis(query);
+    if let Some(var) = basis.iter().find(|var| !bound.contains(var)) {
+        let message = format!("the query asks for {}, which nothing binds", var.0);
+        return Err(Error::incorrect("db.error/unbound-variable", message));
+    }
+    let rows: BTreeSet<Vec<Edn>> =
+        envs.iter().map(|env| basis.iter().map(|var| env[var].clone()).collect()).collect();
+    find::shape(query, &inputs, rows.into_iter().collect())
+}
+
+/// All that stays the same while a query is answered.
+struct World<'q> {
+    inputs: &'q Inputs,
+    facts: HashMap<SourceName, Vec<Vec<Edn>>>,
+    order: Order<'q>,
+    budget: &'q Budget,
+}
+
+impl World<'_> {
+    /// The bindings that satisfy all the clauses and extend one of `envs`; `bound` grows by what they bind.
+    fn satisfy(
+        &self,
+        clauses: &[Clause],
+        source: &SourceName,
+        bound: &mut Vars,
+        mut envs: Envs,
+        tables: &mut Tables,
+    ) -> Result<Envs> {
+        let mut pending = order::flat(clauses);
+        while !pending.is_empty() {
+            let (at, then) = self.order.next(&pending, bound)?;
+            let clause = pending.remove(at);
+            envs = self.step(clause, source, bound, envs, tables).map_err(|error| error.at(clause.span))?;
+            *bound = then;
+            self.check_budget(envs.len())?;
+        }
+        Ok(envs)
+    }
+
+    fn step(
+        &self,
+        clause: &Clause,
+        source: &SourceName,
+        bound: &Vars,
+        envs: Envs,
+        tables: &mut Tables,
+    ) -> Result<Envs> {
+        match &clause.kind {
+            ClauseKind::Pattern { source: named, terms } => {
+                self.join(&envs, &self.pattern(&scoped(named, source), terms)?)
+            }
+            ClauseKind::Predicate(call) => {
+                let mut kept = Envs::new();
+                for env in envs {
+                    if crate::functions::holds(&self.call(call, source, &env)?) {
+                        kept.insert(env);
+                    }
+                }
+                Ok(kept)
+            }
+            ClauseKind::Function(call, binding) => {
+                let mut extended = Envs::new();
+                for env in envs {
+                    let value = self.call(call, source, &env)?;
+                    if value == Edn::Nil {
+                        continue;
+                    }
+                    let wrong = |message| {
+                        Error::incorrect(
+                            "db.error/binding-shape",
+                            format!("the result of `{}`: {message}", call.name),
+                        )
+                    };
+                    let (vars, rows) = destructure(binding, &value, &wrong)?;
+                    let rows = rows.into_iter().map(|row| vars.iter().cloned().zip(row).collect()).collect();
+                    extended.extend(self.join(&Envs::from([env]), &rows)?);
+                }
+                Ok(extended)
+            }
+            ClauseKind::And(_) => unreachable!("the clauses of an `and` are taken out of it"),
+            ClauseKind::Not { source: named, join, clauses } => {
+                let shared = order::not_vars(join.as_deref(), clauses, bound);
+                let start = project(&envs, &shared);
+                let inner =
+                    self.satisfy_completely(clauses, &scoped(named, source), &shared, start, tables)?;
+                let excluded = project(&inner, &shared);
+                Ok(envs.into_iter().filter(|env| !excluded.contains(&only(env, &shared))).collect())
+            }
+            ClauseKind::Or { source: named, join, branches, .. } => {
+                let shared = order::or_vars(join.as_deref(), branches);
+                let inside: Vars = shared.intersection(bound).cloned().collect();
+                let mut union = Envs::new();
+                for branch in branches {
+                    let start = project(&envs, &inside);
+                    let found =
+                        self.satisfy(branch, &scoped(named, source), &mut inside.clone(), start, tables)?;
+                    union.extend(project(&found, &shared));
+                }
+                self.join(&envs, &union)
+            }
+            ClauseKind::Rule { source: named, name, args } => {
+                self.rule(&scoped(named, source), name, args, envs, tables)
+            }
+        }
+    }
+
+    /// As `satisfy`, but for clauses under a `not`: rules met there are answered completely.
+    fn satisfy_completely(
+        &self,
+        clauses: &[Clause],
+        source: &SourceName,
+        bound: &Vars,
+        envs: Envs,
+        tables: &mut Tables,
+    ) -> Result<Envs> {
+        let mut complete = tables.beside();
+        let found = self.satisfy(clauses, source, &mut bound.clone(), envs, &mut complete)?;
+        tables.keep(complete);
+        Ok(found)
+    }
+
+    /// Every pair that agrees on the variables both have.
+    fn join(&self, left: &Envs, right: &Envs) -> Result<Envs> {
+        let mut joined = Envs::new();
+        for x in left {
+            for y in right {
+                if x.iter().all(|(var, value)| y.get(var).is_none_or(|other| other == value)) {
+                    joined
+                        .insert(x.iter().chain(y).map(|(var, value)| (var.clone(), value.clone())).collect());
+                }
+            }
+            self.check_budget(joined.len())?;
+        }
+        Ok(joined)
+    }
+
+    fn check_budget(&self, rows: usize) -> Result<()> {
+        let cancelled = |flag: &std::sync::Arc<atomic::AtomicBool>| flag.load(atomic::Ordering::Relaxed);
+        if self.budget.cancel.as_ref().is_some_and(cancelled) {
+            return Err(Error::new(Category::Interrupted, "db.error/interrupted", "the query was stopped"));
+        }
+        match self.budget.rows {
+            Some(most) if rows as u64 > most => {
+                let message = format!("the query needs more than the {most} rows it may have at once");
+                Err(Error::new(Category::Interrupted, "db.error/budget-exceeded", message))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// A binding without all but these variables.
+fn only(env: &Env, vars: &Vars) -> Env {
+    env.iter()
+        .filter(|(var, _)| vars.contains(*var))
+        .map(|(var, value)| (var.clone(), value.clone()))
+        .collect()
+}
+
+fn project(envs: &Envs, vars: &Vars) -> Envs {
+    envs.iter().map(|env| only(env, vars)).collect()
+}
+
+#[cfg(test)]
+mod tests;
