@@ -1,0 +1,129 @@
+//! From a query that makes sense to steps that can run.
+//!
+//! ```text
+//!   clauses --goals--> goals --order--> block of steps --explain--> text
+//! ```
+//!
+//! [`goals`] replaces names by what they stand for (variables by numbers, idents by entities, small rules by their
+//! bodies); [`order`] puts the goals in the order in which they are cheapest; what is left of rules goes to
+//! [`crate::rules`]. A plan never decides what an answer is, only how it is found.
+
+pub mod estimate;
+pub mod explain;
+pub mod goals;
+mod narrow;
+pub mod order;
+pub mod pattern;
+pub mod recursion;
+pub mod star;
+pub mod steps;
+pub mod vars;
+
+pub use steps::{
+    Access, Argument, Attr, Block, Callee, Goal, Invocation, Known, Match, Op, Place, PlanOptions, RuleCall,
+    Shape, Step, Tuples, VarId,
+};
+
+use annals_storage::datom::Symbol;
+
+use crate::ast::{Query, SourceName, Var};
+use crate::edn::Edn;
+use crate::error::{Error, Result};
+use crate::inputs::{Inputs, SourceArg};
+use crate::run::batch::Table;
+use crate::run::column::{Column, ColumnBuilder};
+use crate::run::join;
+use crate::run::pool::Pool;
+use crate::{Budget, find};
+use goals::{Planner, Scope};
+use recursion::Rules;
+
+/// Everything needed to run a query once.
+pub struct Plan {
+    /// The steps.
+    pub block: Block,
+    /// Where facts and tuples come from is the inputs' affair; these are the rows that the inputs bind.
+    pub start: Table,
+    /// What the variables that decide the answer are: columns of the result, or constants.
+    pub basis: Vec<Place>,
+    /// The names of variables, by number.
+    pub names: Vec<Symbol>,
+    /// What was prescribed.
+    pub options: PlanOptions,
+}
+
+/// Plans a query over its inputs.
+pub fn plan(query: &Query, inputs: &Inputs, pool: &mut Pool, options: PlanOptions) -> Result<Plan> {
+    let rules = Rules::new(inputs.rules().to_vec());
+    let sources = sources(inputs);
+    let mut planner =
+        Planner { inputs, sources, rules: &rules, pool, names: Vec::new(), steps: 0, options, depth: 0 };
+    let mut scope = Scope::default();
+    let start = planner.start(&mut scope)?;
+    let goals = planner.goals(&query.clauses, &mut scope)?;
+    let bindable = vars::bound_by(&goals);
+    let mut basis = Vec::new();
+    for var in find::basis(query) {
+        let place = scope.vars.get(&var).copied();
+        let is_bound = |var: VarId| bindable.contains(&var) || start.position(var).is_some();
+        match place {
+            Some(place) if place.var().is_none_or(is_bound) => basis.push(place),
+            _ => {
+                let message = format!("the query asks for {}, which nothing binds", var.0);
+                return Err(Error::incorrect("db.error/unbound-variable", message));
+            }
+        }
+    }
+    let mut want: Vec<VarId> = basis.iter().filter_map(|place| place.var()).collect();
+    want.sort_unstable();
+    want.dedup();
+    let given = start.vars.iter().copied().collect();
+    let block = planner.order(goals, &given, &want, start.rows as f64)?;
+    Ok(Plan { block, start, basis, names: planner.names, options })
+}
+
+/// The sources of a query, by name: the number of a source is its place here.
+pub(crate) fn sources(inputs: &Inputs) -> Vec<(&SourceName, &SourceArg)> {
+    let mut sources: Vec<_> = inputs.sources().collect();
+    sources.sort_by_key(|(name, _)| *name);
+    sources
+}
+
+impl Planner<'_> {
+    /// The rows that the inputs bind. A variable that has one value in all of them becomes a constant of the scope.
+    fn start(&mut self, scope: &mut Scope) -> Result<Table> {
+        let mut start = Table::unit();
+        let mut vars: Vec<(&Var, VarId)> = Vec::new();
+        for relation in self.inputs.relations() {
+            let mut table = Table { rows: relation.rows.len(), distinct: true, ..Table::default() };
+            for (at, var) in relation.vars.iter().enumerate() {
+                let id = match vars.iter().find(|(known, _)| *known == var) {
+                    Some((_, id)) => *id,
+                    None => self.fresh(&var.0),
+                };
+                vars.push((var, id));
+                table.vars.push(id);
+                table.columns.push(self.input_column(&relation.rows, at));
+            }
+            let live: Vec<VarId> = start.vars.iter().chain(&table.vars).copied().collect();
+            start = join::natural(start, table, &live, &Budget::default())?;
+        }
+        for (var, id) in vars {
+            let column = start.column(id);
+            let constant = if start.rows == 1 { Some(column.get(0)) } else { column.as_constant() };
+            scope.vars.insert(var.clone(), constant.map_or(Place::Var(id), Place::Const));
+        }
+        let kept: Vec<VarId> = scope.vars.values().filter_map(|place| place.var()).collect();
+        let distinct = start.distinct;
+        Ok(Table { distinct, ..start.keep(&kept) })
+    }
+
+    fn input_column(&mut self, rows: &[Vec<Edn>], at: usize) -> Column {
+        if let [row] = rows {
+            return Column::constant(self.pool.intern_edn(&row[at]));
+        }
+        let mut builder = ColumnBuilder::default();
+        rows.iter().for_each(|row| builder.push(self.pool.intern_edn(&row[at])));
+        builder.finish()
+    }
+}
