@@ -1,0 +1,170 @@
+//! An intermediate result: one column for each variable.
+//!
+//! A table with no column has rows all the same: one row says "true so far", none says "false".
+
+use std::hash::BuildHasher;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+
+use super::column::{Cell, Column, ColumnBuilder};
+use crate::plan::VarId;
+
+/// Rows of cells under variables.
+#[derive(Clone, Debug, Default)]
+pub struct Table {
+    /// The variable of each column.
+    pub vars: Vec<VarId>,
+    /// The columns, each with `rows` cells.
+    pub columns: Vec<Column>,
+    /// How many rows.
+    pub rows: usize,
+    /// True if no two rows are known to be the same.
+    pub distinct: bool,
+}
+
+impl Table {
+    /// One row without columns: where every conjunction starts.
+    pub fn unit() -> Table {
+        Table { rows: 1, distinct: true, ..Table::default() }
+    }
+
+    /// No rows, with columns for these variables.
+    pub fn empty(vars: &[VarId]) -> Table {
+        let columns = vars.iter().map(|_| ColumnBuilder::default().finish()).collect();
+        Table { vars: vars.to_vec(), columns, rows: 0, distinct: true }
+    }
+
+    /// True if every column is of one of these variables.
+    pub fn is_within(&self, vars: &[VarId]) -> bool {
+        self.vars.iter().all(|var| vars.contains(var))
+    }
+
+    /// Where the column of a variable is.
+    pub fn position(&self, var: VarId) -> Option<usize> {
+        self.vars.iter().position(|v| *v == var)
+    }
+
+    /// The column of a variable that the planner knows to be bound.
+    pub fn column(&self, var: VarId) -> &Column {
+        &self.columns[self.position(var).expect("a planned step reads bound variables only")]
+    }
+
+    /// These rows, in this order.
+    #[must_use]
+    pub fn gather(&self, rows: &[u32]) -> Table {
+        let columns = self.columns.iter().map(|column| column.gather(rows)).collect();
+        Table { vars: self.vars.clone(), columns, rows: rows.len(), distinct: false }
+    }
+
+    /// Only these variables' columns. Rows stay distinct if no column is lost.
+    #[must_use]
+    pub fn keep(mut self, vars: &[VarId]) -> Table {
+        let mut at = 0;
+        while at < self.vars.len() {
+            if vars.contains(&self.vars[at]) {
+                at += 1;
+            } else {
+                self.vars.remove(at);
+                self.columns.remove(at);
+                self.distinct = false;
+            }
+        }
+        self
+    }
+
+    /// A copy with those columns only that are of these variables.
+    #[must_use]
+    pub fn narrowed(&self, vars: &[VarId]) -> Table {
+        let kept: Vec<VarId> = self.vars.iter().copied().filter(|var| vars.contains(var)).collect();
+        self.project(&kept)
+    }
+
+    /// A copy with exactly these columns, in this order.
+    #[must_use]
+    pub fn project(&self, vars: &[VarId]) -> Table {
+        let columns = vars.iter().map(|var| self.column(*var).clone()).collect();
+        let whole = self.vars.iter().all(|var| vars.contains(var));
+        Table { vars: vars.to_vec(), columns, rows: self.rows, distinct: self.distinct && whole }
+    }
+
+    /// Without repeated rows.
+    #[must_use]
+    pub fn deduplicated(self) -> Table {
+        if self.distinct || self.rows <= 1 {
+            return Table { distinct: true, ..self };
+        }
+        let kept = distinct_rows(&self.columns, self.rows);
+        if kept.len() == self.rows {
+            return Table { distinct: true, ..self };
+        }
+        Table { distinct: true, ..self.gather(&kept) }
+    }
+
+    /// One row's cells.
+    pub fn row(&self, row: usize) -> impl Iterator<Item = Cell> + '_ {
+        self.columns.iter().map(move |column| column.get(row))
+    }
+}
+
+/// The first row of each group of equal rows.
+fn distinct_rows(columns: &[Column], rows: usize) -> Vec<u32> {
+    let columns: Vec<&Column> = columns.iter().filter(|column| column.as_constant().is_none()).collect();
+    if columns.is_empty() {
+        return vec![0];
+    }
+    let hasher = FixedState::default();
+    let hash = |row: u32| hash_row(&hasher, &columns, row as usize);
+    let mut seen: HashTable<u32> = HashTable::with_capacity(rows.min(1 << 16));
+    let mut kept = Vec::new();
+    for row in 0..rows as u32 {
+        let same = |other: &u32| {
+            columns.iter().all(|column| column.get(row as usize) == column.get(*other as usize))
+        };
+        let code = hash(row);
+        if seen.find(code, same).is_none() {
+            seen.insert_unique(code, row, |other| hash(*other));
+            kept.push(row);
+        }
+    }
+    kept
+}
+
+/// The hash of one row of these columns; agrees with [`hash_cells`].
+pub fn hash_row(hasher: &FixedState, columns: &[&Column], row: usize) -> u64 {
+    hash_cells(hasher, columns.iter().map(|column| column.get(row)))
+}
+
+/// The hash of some cells.
+pub fn hash_cells(hasher: &FixedState, cells: impl Iterator<Item = Cell>) -> u64 {
+    let mut state = hasher.build_hasher();
+    cells.for_each(|cell| std::hash::Hash::hash(&cell, &mut state));
+    std::hash::Hasher::finish(&state)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::column::Kind;
+    use super::*;
+
+    #[test]
+    fn deduplication_looks_at_all_columns_and_at_kinds() {
+        let (x, y) = (VarId(0), VarId(1));
+        let columns =
+            vec![Column::of(Kind::LONG, vec![1, 1, 1, 2]), Column::of(Kind::LONG, vec![5, 5, 6, 5])];
+        let table = Table { vars: vec![x, y], columns, rows: 4, distinct: false };
+        assert_eq!(table.clone().deduplicated().rows, 3);
+        assert_eq!(table.keep(&[x]).deduplicated().rows, 2);
+        let mut mixed = ColumnBuilder::default();
+        mixed.push(Cell::long(1));
+        mixed.push(Cell::boolean(true));
+        let table = Table { vars: vec![x], columns: vec![mixed.finish()], rows: 2, distinct: false };
+        assert_eq!(table.deduplicated().rows, 2);
+    }
+
+    #[test]
+    fn rows_without_columns_are_one() {
+        let table = Table { rows: 5, ..Table::default() };
+        assert_eq!(table.deduplicated().rows, 1);
+    }
+}

@@ -1,0 +1,204 @@
+//! Facts that a pattern has found become columns.
+//!
+//! An [`Emitter`] knows which places of the pattern become columns, which must agree with each other or with a
+//! constant that could not be asked for, and which row of the table each fact belongs to.
+
+use annals_storage::datom::{AttrId, Batch, Col, EntityId};
+
+use super::batch::Table;
+use super::column::{Cell, Column, ColumnBuilder, Kind};
+use super::pool::Pool;
+use crate::Budget;
+use crate::error::{Error, Result};
+use crate::plan::{Match, Place, VarId};
+use crate::run::budget;
+use crate::source::Flow;
+
+/// What a place of a pattern is, once it is known which variables have values.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Slot {
+    /// A constant.
+    Const(Cell),
+    /// The column of the table so far.
+    Bound(usize),
+    /// A variable that gets its value here.
+    New(VarId),
+    /// The same variable as an earlier place.
+    Same(usize),
+    /// Anything.
+    Free,
+}
+
+/// The slots of a pattern beside a table.
+pub fn slots(goal: &Match, table: &Table) -> [Slot; 5] {
+    let mut slots = [Slot::Free; 5];
+    for (at, slot) in slots.iter_mut().enumerate() {
+        *slot = match goal.places[at] {
+            Place::Const(cell) => Slot::Const(cell),
+            Place::Blank => Slot::Free,
+            Place::Var(var) => match table.position(var) {
+                Some(column) => Slot::Bound(column),
+                None => match (0..at).find(|before| goal.places[*before] == Place::Var(var)) {
+                    Some(before) => Slot::Same(before),
+                    None => Slot::New(var),
+                },
+            },
+        };
+    }
+    slots
+}
+
+/// The cell of a place of a fact, if the query has met its value.
+pub fn cell(batch: &Batch<'_>, place: usize, row: usize, pool: &Pool) -> Option<Cell> {
+    Some(match place {
+        0 => Cell::long(batch.e.get(row) as i64),
+        1 => Cell::long(attribute_word(batch.a.get(row))),
+        2 => return pool.find(batch.v.get(row)),
+        3 => Cell::long(transaction_word(batch.t.get(row))),
+        _ => Cell::boolean(batch.added.get(row)),
+    })
+}
+
+fn attribute_word(a: u32) -> i64 {
+    AttrId(a).entity().0 as i64
+}
+
+fn transaction_word(t: u64) -> i64 {
+    EntityId::of_t(t).0 as i64
+}
+
+/// Collects facts as columns beside the rows they belong to.
+pub struct Emitter<'b> {
+    budget: &'b Budget,
+    outputs: Vec<(usize, VarId, ColumnBuilder)>,
+    /// Places that must be equal to an earlier one or to a constant.
+    checks: Vec<(usize, Slot)>,
+    /// For each fact, the row of the table it belongs to.
+    pub left: Vec<u32>,
+    hits: Vec<u32>,
+    failed: Option<Error>,
+}
+
+impl<'b> Emitter<'b> {
+    /// For a pattern with these slots whose variables in `live` are wanted.
+    pub fn new(slots: &[Slot; 5], live: &[VarId], budget: &'b Budget) -> Emitter<'b> {
+        let mut outputs = Vec::new();
+        let mut checks = Vec::new();
+        for (at, slot) in slots.iter().enumerate() {
+            match slot {
+                Slot::New(var) if live.contains(var) => outputs.push((at, *var, ColumnBuilder::default())),
+                Slot::Same(_) => checks.push((at, *slot)),
+                // Entity, attribute, transaction and added are always asked for; a value only if its type is known.
+                Slot::Const(_) if at == 2 => checks.push((at, *slot)),
+                _ => {}
+            }
+        }
+        Emitter { budget, outputs, checks, left: Vec::new(), hits: Vec::new(), failed: None }
+    }
+
+    /// Says that the scan answers for the constant value, so that it need not be compared.
+    pub fn value_is_asked_for(&mut self) {
+        self.checks.retain(|(at, slot)| *at != 2 || !matches!(slot, Slot::Const(_)));
+    }
+
+    /// Compares the value with this cell too, or no longer.
+    pub fn check_value(&mut self, cell: Option<Cell>) {
+        self.checks.retain(|(at, slot)| *at != 2 || !matches!(slot, Slot::Const(_)));
+        self.checks.extend(cell.map(|cell| (2, Slot::Const(cell))));
+    }
+
+    /// True if this fact agrees with what was not asked of the scan.
+    pub fn admits(&self, batch: &Batch<'_>, row: usize, pool: &Pool) -> bool {
+        self.checks.iter().all(|(at, slot)| {
+            let Some(found) = cell(batch, *at, row, pool) else { return false };
+            match slot {
+                Slot::Const(want) => found == *want,
+                // The first place may hold a value that is met here for the first time.
+                Slot::Same(before) if *at == 2 || *before == 2 => same_value(batch, *before, *at, row, pool),
+                Slot::Same(before) => cell(batch, *before, row, pool) == Some(found),
+                _ => true,
+            }
+        })
+    }
+
+    /// Takes every admitted fact of a batch, for one row of the table.
+    pub fn take_all(&mut self, batch: &Batch<'_>, left: u32, pool: &mut Pool) -> Flow {
+        let mut hits = std::mem::take(&mut self.hits);
+        hits.clear();
+        if self.checks.is_empty() {
+            hits.extend(0..batch.len as u32);
+        } else {
+            hits.extend((0..batch.len as u32).filter(|row| self.admits(batch, *row as usize, pool)));
+        }
+        self.left.resize(self.left.len() + hits.len(), left);
+        let flow = self.take(batch, &hits, pool);
+        self.hits = hits;
+        flow
+    }
+
+    /// Takes these facts of a batch; the caller has noted the rows they belong to in `left`.
+    pub fn take(&mut self, batch: &Batch<'_>, hits: &[u32], pool: &mut Pool) -> Flow {
+        for (place, _, builder) in &mut self.outputs {
+            append(builder, *place, batch, hits, pool);
+        }
+        match budget::check(self.budget, self.left.len()) {
+            Ok(()) => Flow::Continue(()),
+            Err(error) => {
+                self.failed = Some(error);
+                Flow::Break(())
+            }
+        }
+    }
+
+    /// What was collected, as columns, and the rows they belong to.
+    pub fn finish(self) -> Result<(Vec<u32>, Vec<VarId>, Vec<Column>)> {
+        if let Some(error) = self.failed {
+            return Err(error);
+        }
+        let (vars, columns) =
+            self.outputs.into_iter().map(|(_, var, builder)| (var, builder.finish())).unzip();
+        Ok((self.left, vars, columns))
+    }
+
+    /// True if the budget is used up and nothing more should be scanned.
+    pub fn has_failed(&self) -> bool {
+        self.failed.is_some()
+    }
+}
+
+/// True if two places of a fact, one of them the value, hold one value.
+fn same_value(batch: &Batch<'_>, one: usize, other: usize, row: usize, pool: &Pool) -> bool {
+    let fixed = |place: usize| match place {
+        2 if !batch.v.tags.get(row).is_fixed() => None,
+        place => cell(batch, place, row, pool),
+    };
+    matches!((fixed(one), fixed(other)), (Some(x), Some(y)) if x == y)
+}
+
+fn append(builder: &mut ColumnBuilder, place: usize, batch: &Batch<'_>, hits: &[u32], pool: &mut Pool) {
+    match place {
+        0 => extend(builder, Kind::LONG, &batch.e, hits, |e| e as i64),
+        1 => extend(builder, Kind::LONG, &batch.a, hits, attribute_word),
+        3 => extend(builder, Kind::LONG, &batch.t, hits, transaction_word),
+        4 => extend(builder, Kind::BOOLEAN, &batch.added, hits, i64::from),
+        _ => match batch.v.tags {
+            Col::Const(tag) if tag.is_fixed() => {
+                extend(builder, Kind::of(tag), &batch.v.words, hits, |word| word)
+            }
+            _ => hits.iter().for_each(|row| builder.push(pool.intern(batch.v.get(*row as usize)))),
+        },
+    }
+}
+
+fn extend<V: Copy>(
+    builder: &mut ColumnBuilder,
+    kind: Kind,
+    column: &Col<'_, V>,
+    hits: &[u32],
+    word: impl Fn(V) -> i64,
+) {
+    match column {
+        Col::Const(v) => builder.extend(kind, std::iter::repeat_n(word(*v), hits.len())),
+        Col::Each(vs) => builder.extend(kind, hits.iter().map(|row| word(vs[*row as usize]))),
+    }
+}
