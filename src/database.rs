@@ -1,0 +1,507 @@
+//! A database value: a basis, and what of it is shown.
+//!
+//! ```text
+//!   Db = Basis (all facts up to t, schema)  +  View (as of, since, history)  +  filters
+//! ```
+//!
+//! A value never changes and can be kept, sent to other threads and asked for ever. Views narrow: each is over the same
+//! basis, whose schema and idents hold in every view. Names that are facts (lookup refs) are looked up in what is shown.
+
+use std::fmt;
+use std::ops::ControlFlow;
+use std::sync::Arc;
+
+use annals_query::edn::{Edn, Form};
+use annals_query::source::{Attribute, Flow, Source};
+use annals_storage::datom::{
+    AttrId, Batch, Datom, EntityId, Keyword, Order, Pattern, T, Tag, Value, ValueBound, ValueCol, ValueRef,
+};
+use annals_storage::snapshot::View;
+
+use crate::basis::{Basis, with_ref};
+use crate::error::{Error, Result};
+use crate::input::{EntityName, TxData};
+use crate::names;
+use crate::schema::{Attr, bootstrap};
+use crate::time::TimePoint;
+use crate::transact::{self, TxReport};
+
+type Keep = dyn Fn(&Db, &Datom) -> bool + Send + Sync;
+
+/// A database value: never changes. Clone + Send + Sync, cheap.
+///
+/// ```
+/// # let conn = annals::connect("mem:")?.database("main")?;
+/// # conn.transact("[{:db/ident :boat/fuel :db/valueType :db.type/long :db/cardinality :db.cardinality/one}]")?;
+/// let first = conn.transact("[{:db/id \"b\" :boat/fuel 10}]")?;
+/// conn.transact(annals::Edn::from(vec![annals::edn::read_one(
+///     &format!("[:db/add {} :boat/fuel 20]", first.tempids["b"]),
+/// )?.to_edn()]))?;
+/// let fuel = |db: &annals::Db| db.datoms(annals::Order::Aevt, &[annals::Edn::keyword("boat/fuel")], None);
+/// assert_eq!(fuel(&conn.db())?[0].v, annals::Value::Long(20));
+/// assert_eq!(fuel(&conn.db().as_of(first.t))?[0].v, annals::Value::Long(10));
+/// assert_eq!(fuel(&conn.db().history())?.len(), 3);
+/// # Ok::<(), annals::Error>(())
+/// ```
+#[derive(Clone)]
+pub struct Db {
+    basis: Arc<Basis>,
+    view: View,
+    filters: Option<Arc<Filter>>,
+    /// A view that could not be found, which every read then says.
+    trouble: Option<Error>,
+}
+
+/// Predicates a datom must pass to be shown: this one, and those before it.
+struct Filter {
+    keep: Box<Keep>,
+    before: Option<Arc<Filter>>,
+}
+
+impl Filter {
+    fn admits(&self, unfiltered: &Db, datom: &Datom) -> bool {
+        let mut next = Some(self);
+        while let Some(filter) = next {
+            if !(filter.keep)(unfiltered, datom) {
+                return false;
+            }
+            next = filter.before.as_deref();
+        }
+        true
+    }
+}
+
+impl fmt::Debug for Db {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Db({}@{}", self.name(), self.basis_t())?;
+        if let Some(t) = self.as_of_t() {
+            write!(f, " as-of {t}")?;
+        }
+        if let Some(t) = self.since_t() {
+            write!(f, " since {t}")?;
+        }
+        write!(
+            f,
+            "{}{})",
+            if self.is_history() { " history" } else { "" },
+            if self.is_filtered() { " filtered" } else { "" }
+        )
+    }
+}
+
+impl Db {
+    pub(crate) fn new(basis: Arc<Basis>) -> Db {
+        Db { basis, view: View::default(), filters: None, trouble: None }
+    }
+
+    pub(crate) fn basis(&self) -> &Arc<Basis> {
+        &self.basis
+    }
+
+    /// The database's name.
+    pub fn name(&self) -> &str {
+        &self.basis.name
+    }
+
+    /// The newest transaction this value knows, whatever it shows.
+    pub fn basis_t(&self) -> T {
+        self.basis.t
+    }
+
+    /// The number the next transaction gets.
+    pub fn next_t(&self) -> T {
+        self.basis.t + 1
+    }
+
+    /// The newest transaction shown, if there is a bound.
+    pub fn as_of_t(&self) -> Option<T> {
+        self.view.as_of
+    }
+
+    /// The newest transaction no longer shown, if there is a bound.
+    pub fn since_t(&self) -> Option<T> {
+        self.view.since
+    }
+
+    /// True if assertions and retractions of all times are shown.
+    pub fn is_history(&self) -> bool {
+        self.view.history
+    }
+
+    /// True if a predicate hides some datoms.
+    pub fn is_filtered(&self) -> bool {
+        self.filters.is_some()
+    }
+
+    fn viewed(&self, view: View) -> Db {
+        Db { view, ..self.clone() }
+    }
+
+    /// The same facts without view and filter: everything up to the basis.
+    pub fn unfiltered(&self) -> Db {
+        Db::new(Arc::clone(&self.basis))
+    }
+
+    /// What held after this point: a t or transaction (included), or an instant (all transactions up to it).
+    #[must_use]
+    pub fn as_of(&self, point: impl Into<TimePoint>) -> Db {
+        self.bounded(point.into(), |view, t| {
+            view.as_of = Some(view.as_of.map_or(t, |bound| bound.min(t)));
+        })
+    }
+
+    /// Only what was added after this point, which is left out itself.
+    ///
+    /// Facts by which entities are named are facts too: a lookup ref whose fact is older finds nothing here.
+    #[must_use]
+    pub fn since(&self, point: impl Into<TimePoint>) -> Db {
+        self.bounded(point.into(), |view, t| {
+            view.since = Some(view.since.map_or(t, |bound| bound.max(t)));
+        })
+    }
+
+    fn bounded(&self, point: TimePoint, bound: impl FnOnce(&mut View, T)) -> Db {
+        let mut db = self.clone();
+        match self.t_of(point) {
+            Ok(t) => bound(&mut db.view, t),
+            Err(error) => db.trouble = Some(error),
+        }
+        db
+    }
+
+    /// The transaction a point in time stands for: for an instant the newest that is not younger, 0 if all are.
+    pub fn t_of(&self, point: impl Into<TimePoint>) -> Result<T> {
+        match point.into() {
+            TimePoint::T(t) => Ok(t),
+            TimePoint::Instant(instant) => self.basis.t_at(instant),
+        }
+    }
+
+    /// Every assertion and retraction, inside the bounds of this view.
+    #[must_use]
+    pub fn history(&self) -> Db {
+        self.viewed(View { history: true, ..self.view })
+    }
+
+    /// Keeps the datoms for which the predicate, given the unfiltered value, is true. Several compose.
+    #[must_use]
+    pub fn filter(&self, keep: impl Fn(&Db, &Datom) -> bool + Send + Sync + 'static) -> Db {
+        let filter = Filter { keep: Box::new(keep), before: self.filters.clone() };
+        Db { filters: Some(Arc::new(filter)), ..self.clone() }
+    }
+
+    /// What the transaction would do; nothing becomes durable, and no connection sees it.
+    ///
+    /// The time is that of the storage's clock. Bounds and filters stay: on a value as of some t the transaction is
+    /// judged at the basis, and what it adds is cut by the bound. A history cannot be added to.
+    pub fn with(&self, tx: impl Into<TxData>) -> Result<TxReport> {
+        self.with_at(tx, self.basis.clock.now_micros())
+    }
+
+    /// As [`Db::with`], at a time of the caller's choice (microseconds since 1970).
+    pub fn with_at(&self, tx: impl Into<TxData>, now: i64) -> Result<TxReport> {
+        if let Some(trouble) = &self.trouble {
+            return Err(trouble.clone());
+        }
+        if self.is_history() {
+            return Err(Error::incorrect("db.error/history-view", "a history cannot be added to")
+                .with_hint("use `with` on the value before `history`"));
+        }
+        let data = tx.into().form()?;
+        let outcome = transact::run(&self.basis, &data, now)?;
+        let after = Db { basis: Arc::new(outcome.after), ..self.clone() };
+        Ok(TxReport::new(self.clone(), after, &outcome.tx, outcome.tempids))
+    }
+
+    /// Resolves an id, ident or lookup ref in this view; `None` if it names nothing.
+    ///
+    /// An id resolves to itself, whether or not anything is known about it.
+    pub fn entid(&self, entity: impl Into<EntityName>) -> Result<Option<EntityId>> {
+        let form = entity.into().form()?;
+        names::entity(&self.basis.schema, &form, &|a, v| self.holder(a, v))
+    }
+
+    fn holder(&self, a: AttrId, v: &Value) -> Result<Option<EntityId>> {
+        Ok(with_ref(v, |v| self.entity_with(a, v))?)
+    }
+
+    /// The newest ident of an entity.
+    pub fn ident(&self, e: EntityId) -> Option<Keyword> {
+        self.basis.schema.ident(e).cloned()
+    }
+
+    /// Raw index access with leading components (in the order of the index), in index order.
+    ///
+    /// Components are an entity (id, ident, lookup ref), an attribute, a value, a transaction (id or t).
+    pub fn datoms(&self, order: Order, components: &[Edn], limit: Option<usize>) -> Result<Vec<Datom>> {
+        let Some(wanted) = self.components(order, components)? else { return Ok(Vec::new()) };
+        let mut found = Vec::new();
+        let limit = limit.unwrap_or(usize::MAX);
+        if limit == 0 {
+            return Ok(found);
+        }
+        let mut take = |v: ValueBound<'_>| {
+            let pattern = Pattern { e: wanted.e, a: wanted.a, v, t: wanted.t, added: None };
+            self.ordered(order, &pattern, &mut |batch| {
+                let room = (limit - found.len()).min(batch.len);
+                found.extend((0..room).map(|row| batch.datom(row)));
+                if found.len() == limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+            })
+        };
+        match &wanted.v {
+            Some(v) => with_ref(v, |v| take(ValueBound::Is(v)))?,
+            None => take(ValueBound::Any)?,
+        }
+        Ok(found)
+    }
+
+    /// What leading components ask for; `None` if a name among them names nothing.
+    fn components(&self, order: Order, components: &[Edn]) -> Result<Option<Wanted>> {
+        let places: [Place; 4] = match order {
+            Order::Eavt => [Place::E, Place::A, Place::V, Place::T],
+            Order::Aevt => [Place::A, Place::E, Place::V, Place::T],
+            Order::Avet => [Place::A, Place::V, Place::E, Place::T],
+        };
+        if components.len() > places.len() {
+            let message = format!("an index has four components, and {} are given", components.len());
+            return Err(Error::incorrect("db.error/invalid-index-components", message));
+        }
+        let schema = &self.basis.schema;
+        let mut wanted = Wanted::default();
+        let mut attr: Option<&Attr> = None;
+        for (place, component) in places.into_iter().zip(components) {
+            let form = Form::from(component.clone());
+            match place {
+                Place::E => match self.entid(EntityName::from(component.clone()))? {
+                    Some(e) => wanted.e = Some(e),
+                    None => return Ok(None),
+                },
+                Place::A => {
+                    let named = names::attribute(schema, &form)?;
+                    (wanted.a, attr) = (Some(named.id()), Some(named));
+                }
+                Place::V => {
+                    let Some(attr) = attr else { continue };
+                    match names::constant(schema, attr, &form, &|a, v| self.holder(a, v))? {
+                        Some(v) => wanted.v = Some(v),
+                        None => return Ok(None),
+                    }
+                }
+                Place::T => wanted.t = Some(self.t_of(TimePoint::from_edn(component)?)?),
+            }
+        }
+        Ok(Some(wanted))
+    }
+
+    /// Every attribute with its properties, by ident (for `.schema`, completion, tools).
+    pub fn schema(&self) -> Vec<AttributeInfo> {
+        let mut attributes: Vec<AttributeInfo> =
+            self.basis.schema.attrs().map(|attr| self.info(attr)).collect();
+        attributes.sort_by(|x, y| x.ident.cmp(&y.ident));
+        attributes
+    }
+
+    fn info(&self, attr: &Attr) -> AttributeInfo {
+        let (id, public) = (attr.id(), &attr.public);
+        let unique = public.unique.map(|unique| match unique {
+            annals_query::source::Unique::Identity => Keyword::new("db.unique/identity"),
+            annals_query::source::Unique::Value => Keyword::new("db.unique/value"),
+        });
+        let doc = match self.basis.value(id.entity(), bootstrap::DOC) {
+            Ok(Some((Value::String(doc), _))) => Some(doc.to_string()),
+            _ => None,
+        };
+        AttributeInfo {
+            id,
+            ident: public.ident.clone(),
+            value_type: public.value_type,
+            many: public.many,
+            unique,
+            component: public.component,
+            indexed: public.indexed,
+            no_history: attr.no_history,
+            doc,
+            system: bootstrap::is_system(id.entity()),
+            count: self.basis.snapshot.count(&View::default(), &Pattern::attribute(id)).unwrap_or(0),
+        }
+    }
+
+    /// Every ident that resolves, with its entity: old names of an entity too.
+    pub fn idents(&self) -> Vec<(Keyword, EntityId)> {
+        let mut idents: Vec<_> = self.basis.schema.idents().map(|(ident, e)| (ident.clone(), e)).collect();
+        idents.sort();
+        idents
+    }
+
+    /// Instant of a transaction, `None` if there is none of that number.
+    pub fn instant_of(&self, t: T) -> Result<Option<i64>> {
+        match self.basis.value(EntityId::of_t(t), bootstrap::TX_INSTANT)? {
+            Some((Value::Instant(instant), _)) => Ok(Some(instant)),
+            _ => Ok(None),
+        }
+    }
+
+    /// Counts and sizes for people and tools, as an EDN map.
+    pub fn stats(&self) -> Result<Edn> {
+        let count = |view: &View, pattern: &Pattern<'_>| -> Result<i64> {
+            Ok(i64::try_from(self.basis.snapshot.count(view, pattern)?).unwrap_or(i64::MAX))
+        };
+        let size = self.basis.snapshot.novelty().size();
+        let user = self.basis.schema.attrs().filter(|attr| !bootstrap::is_system(attr.id().entity())).count();
+        let entries = [
+            ("db/name", Edn::string(self.name())),
+            ("db/basis-t", Edn::Int(self.basis.t as i64)),
+            ("db/instant", Edn::Inst(self.basis.instant)),
+            ("db/datoms", Edn::Int(count(&View::default(), &Pattern::ALL)?)),
+            ("db/datoms-in-history", Edn::Int((size.open + size.tombstones + size.closed) as i64)),
+            ("db/attributes", Edn::Int(user as i64)),
+            ("db/idents", Edn::Int(self.basis.schema.idents().count() as i64)),
+            ("db/novelty-bytes", Edn::Int(size.bytes as i64)),
+            ("db/novelty-layers", Edn::Int(size.layers as i64)),
+        ];
+        Ok(Edn::Map(entries.into_iter().map(|(key, v)| (Edn::keyword(key), v)).collect()))
+    }
+
+    /// A scan in index order, under view and filters.
+    fn ordered(
+        &self,
+        order: Order,
+        pattern: &Pattern<'_>,
+        sink: &mut dyn FnMut(&Batch<'_>) -> Flow,
+    ) -> Result<()> {
+        self.filtered(sink, |sink| self.basis.snapshot.scan_ordered(&self.view, order, pattern, sink))
+    }
+
+    /// Runs a scan whose rows have to pass the filters.
+    fn filtered(
+        &self,
+        sink: &mut dyn FnMut(&Batch<'_>) -> Flow,
+        scan: impl FnOnce(&mut dyn FnMut(&Batch<'_>) -> Flow) -> annals_storage::Result<()>,
+    ) -> Result<()> {
+        if let Some(trouble) = &self.trouble {
+            return Err(trouble.clone());
+        }
+        let Some(filters) = &self.filters else { return Ok(scan(sink)?) };
+        let unfiltered = self.unfiltered();
+        Ok(scan(&mut |batch| {
+            let mut row = 0;
+            while row < batch.len {
+                let keep = |row| filters.admits(&unfiltered, &batch.datom(row));
+                let start = row;
+                while row < batch.len && keep(row) {
+                    row += 1;
+                }
+                if row > start {
+                    sink(&slice(batch, start, row))?;
+                }
+                row += 1;
+            }
+            ControlFlow::Continue(())
+        })?)
+    }
+}
+
+/// The rows of a batch from `start` up to `end`.
+fn slice<'a>(batch: &Batch<'a>, start: usize, end: usize) -> Batch<'a> {
+    Batch {
+        len: end - start,
+        e: batch.e.slice(start, end),
+        a: batch.a.slice(start, end),
+        v: ValueCol {
+            tags: batch.v.tags.slice(start, end),
+            words: batch.v.words.slice(start, end),
+            heap: batch.v.heap,
+        },
+        t: batch.t.slice(start, end),
+        added: batch.added.slice(start, end),
+    }
+}
+
+/// The components of a raw index access.
+#[derive(Default)]
+struct Wanted {
+    e: Option<EntityId>,
+    a: Option<AttrId>,
+    v: Option<Value>,
+    t: Option<T>,
+}
+
+enum Place {
+    E,
+    A,
+    V,
+    T,
+}
+
+impl Source for Db {
+    fn scan(
+        &self,
+        pattern: &Pattern<'_>,
+        sink: &mut dyn FnMut(&Batch<'_>) -> Flow,
+    ) -> annals_query::Result<()> {
+        Ok(self.filtered(sink, |sink| self.basis.snapshot.scan(&self.view, pattern, sink))?)
+    }
+
+    fn count(&self, pattern: &Pattern<'_>) -> annals_query::Result<u64> {
+        if let Some(trouble) = &self.trouble {
+            return Err(trouble.clone().into());
+        }
+        Ok(self.basis.snapshot.count(&self.view, pattern)?)
+    }
+
+    fn attribute(&self, id: AttrId) -> Option<&Attribute> {
+        self.basis.schema.attr(id).map(|attr| &attr.public)
+    }
+
+    fn attributes(&self) -> Vec<&Attribute> {
+        self.basis.schema.attrs().map(|attr| &attr.public).collect()
+    }
+
+    fn entid(&self, ident: &Keyword) -> Option<EntityId> {
+        self.basis.schema.entid(ident)
+    }
+
+    fn ident(&self, e: EntityId) -> Option<Keyword> {
+        self.basis.schema.ident(e).cloned()
+    }
+
+    fn is_history(&self) -> bool {
+        self.view.history
+    }
+
+    fn entity_with(&self, a: AttrId, v: ValueRef<'_>) -> annals_query::Result<Option<EntityId>> {
+        let mut found = None;
+        Source::scan(self, &Pattern::value(a, v), &mut |batch| {
+            found = (batch.len > 0).then(|| EntityId(batch.e.get(0)));
+            if found.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        Ok(found)
+    }
+}
+
+/// One attribute, for people and tools.
+#[derive(Clone, Debug)]
+pub struct AttributeInfo {
+    /// The attribute's id.
+    pub id: AttrId,
+    /// Its newest name.
+    pub ident: Keyword,
+    /// The type of its values.
+    pub value_type: Tag,
+    /// True for cardinality many.
+    pub many: bool,
+    /// `:db.unique/identity` or `:db.unique/value`
+    pub unique: Option<Keyword>,
+    /// `:db/isComponent`
+    pub component: bool,
+    /// True if its values (those short enough) are found by value.
+    pub indexed: bool,
+    /// `:db/noHistory`
+    pub no_history: bool,
+    /// `:db/doc`
+    pub doc: Option<String>,
+    /// True for the attributes every database is born with.
+    pub system: bool,
+    /// Current facts.
+    pub count: u64,
+}

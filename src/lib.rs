@@ -1,0 +1,78 @@
+//! Annals: a temporal fact database, embedded.
+//!
+//! A database is a growing set of facts: *entity, attribute, value*, each asserted or retracted by a transaction at a
+//! moment. Nothing is overwritten, so a database can be asked as of any moment of its past.
+//!
+//! ```
+//! // A storage in memory; a path, say "music.annals", makes it a file.
+//! let conn = annals::connect("mem:")?.database("main")?;
+//!
+//! // Attributes are facts too. Each transaction is one, all of it or nothing.
+//! conn.transact(
+//!     "[{:db/ident :boat/name :db/valueType :db.type/string :db/cardinality :db.cardinality/one
+//!        :db/unique :db.unique/identity}
+//!       {:db/ident :boat/fuel :db/valueType :db.type/long :db/cardinality :db.cardinality/one}]",
+//! )?;
+//! let first = conn.transact("[{:boat/name \"Argo\" :boat/fuel 10} {:boat/name \"Fram\" :boat/fuel 70}]")?;
+//! conn.transact("[[:db/add [:boat/name \"Argo\"] :boat/fuel 25]]")?;
+//!
+//! // A database value never changes: ask it as often as you like.
+//! let now = conn.db();
+//! let fuel = "[:find ?name ?fuel :in $ ?least :where [?b :boat/name ?name] [?b :boat/fuel ?fuel] [(<= ?least ?fuel)]]";
+//! let mut rows: Vec<(String, i64)> = annals::q(fuel)?.over(&now).arg(20).rows_as()?;
+//! rows.sort();
+//! assert_eq!(rows, [("Argo".to_owned(), 25), ("Fram".to_owned(), 70)]);
+//!
+//! // The same question, about the past.
+//! let then = now.as_of(first.tx);
+//! let rows: Vec<(String, i64)> = annals::q(fuel)?.over(&then).arg(20).rows_as()?;
+//! assert_eq!(rows, [("Fram".to_owned(), 70)]);
+//!
+//! // What would happen if: nothing is stored, nobody else sees it.
+//! let what_if = now.with("[[:db/retractEntity [:boat/name \"Fram\"]]]")?.db_after;
+//! assert_eq!(what_if.entid((":boat/name", "Fram"))?, None);
+//! assert!(now.entid((":boat/name", "Fram"))?.is_some());
+//!
+//! // One entity as a tree, and the log.
+//! let argo = now.pull("[:boat/fuel]", (":boat/name", "Argo"))?;
+//! assert_eq!(argo.to_string(), "{:boat/fuel 25}");
+//! assert_eq!(conn.log().range(..)?.len(), 3);
+//! # Ok::<(), annals::Error>(())
+//! ```
+//!
+//! The library starts two threads for each database that is open for writing, reads the time from a [`Clock`] that can
+//! be replaced, and prints nothing. [`Db`] and [`Connection`] are cheap to clone and to send to other threads.
+
+mod basis;
+mod connection;
+mod database;
+mod error;
+pub mod import;
+mod input;
+mod log;
+mod names;
+mod question;
+mod rows;
+mod schema;
+mod store;
+mod time;
+mod transact;
+mod transactor;
+
+pub use annals_query::aggregate::NAMES as AGGREGATES;
+pub use annals_query::edn::{self, Edn, Form, Span};
+pub use annals_query::functions::names as functions;
+pub use annals_query::{Answer, Budget, Rows, suggest};
+pub use annals_storage::anomaly::Category;
+pub use annals_storage::datom::{AttrId, Datom, EntityId, Keyword, Order, Symbol, T, Tag, Value};
+
+pub use connection::Connection;
+pub use database::{AttributeInfo, Db};
+pub use error::{Error, Result};
+pub use input::{EntityName, TxData};
+pub use log::{Log, Tx};
+pub use question::{Arg, Question, q};
+pub use store::{Options, Store, connect, connect_with};
+pub use time::{Chance, Clock, SystemChance, SystemClock, TimePoint};
+pub use transact::TxReport;
+pub use transactor::Pending;

@@ -1,0 +1,194 @@
+//! Questions to database values: a query or a pull pattern, and what it is given.
+
+use std::sync::Arc;
+
+use annals_query::ast::{Input, Query};
+use annals_query::edn::{self, Edn};
+use annals_query::{Answer, Budget, QueryArg, parse, pull};
+use annals_storage::datom::EntityId;
+use serde::de::DeserializeOwned;
+
+use crate::database::Db;
+use crate::error::Result;
+use crate::input::EntityName;
+use crate::rows;
+
+/// An input of a query.
+#[derive(Clone, Debug)]
+pub enum Arg {
+    /// A database value.
+    Db(Db),
+    /// Anything else.
+    Edn(Edn),
+}
+
+impl From<Db> for Arg {
+    fn from(db: Db) -> Arg {
+        Arg::Db(db)
+    }
+}
+
+impl From<&Db> for Arg {
+    fn from(db: &Db) -> Arg {
+        Arg::Db(db.clone())
+    }
+}
+
+impl<E: Into<Edn>> From<E> for Arg {
+    fn from(edn: E) -> Arg {
+        Arg::Edn(edn.into())
+    }
+}
+
+impl Arg {
+    fn to_query(&self) -> QueryArg {
+        match self {
+            Arg::Db(db) => QueryArg::Source(Arc::new(db.clone())),
+            Arg::Edn(edn) => QueryArg::Value(edn.clone()),
+        }
+    }
+}
+
+/// A query from text; [`Question::over`] gives the default source, [`Question::arg`] the next input.
+///
+/// ```
+/// let conn = annals::connect("mem:")?.database("main")?;
+/// conn.transact("[{:db/ident :rank/mate :db/doc \"second in command\"}]")?;
+/// let docs: Vec<(String, String)> = annals::q("[:find ?name ?doc :in $ ?e :where [?e :db/doc ?doc] [?e :db/ident ?name]]")?
+///     .over(&conn.db())
+///     .arg_text(":rank/mate")?
+///     .rows_as()?;
+/// assert_eq!(docs, [(":rank/mate".to_owned(), "second in command".to_owned())]);
+/// # Ok::<(), annals::Error>(())
+/// ```
+pub fn q(text: &str) -> Result<Question> {
+    let query = Arc::new(parse::query_text(text)?);
+    Ok(Question { query, db: None, args: Vec::new(), budget: Budget::default() })
+}
+
+/// A parsed query and its inputs.
+#[derive(Clone, Debug)]
+pub struct Question {
+    query: Arc<Query>,
+    db: Option<Db>,
+    args: Vec<Arg>,
+    budget: Budget,
+}
+
+impl Question {
+    /// The database that is the first input.
+    #[must_use]
+    pub fn over(mut self, db: &Db) -> Self {
+        self.db = Some(db.clone());
+        self
+    }
+
+    /// The next input.
+    #[must_use]
+    pub fn arg(mut self, arg: impl Into<Arg>) -> Self {
+        self.args.push(arg.into());
+        self
+    }
+
+    /// The next input, as EDN text.
+    pub fn arg_text(self, text: &str) -> Result<Self> {
+        let edn = edn::read_one(text)?.to_edn();
+        Ok(self.arg(edn))
+    }
+
+    /// What the query may use up.
+    #[must_use]
+    pub fn budget(mut self, budget: Budget) -> Self {
+        self.budget = budget;
+        self
+    }
+
+    /// Answers the query.
+    pub fn run(&self) -> Result<Answer> {
+        Ok(annals_query::q(&self.query, &self.inputs(), &self.budget)?)
+    }
+
+    /// Rows as tuples, structs or single values, through serde.
+    ///
+    /// A struct's fields are taken by the names of the columns (`?name` is the field `name`), or by position if the
+    /// names differ; a row of one column can be a single value. Instants become RFC 3339 text or microseconds,
+    /// keywords text with their colon, entities integers.
+    pub fn rows_as<R: DeserializeOwned>(&self) -> Result<Vec<R>> {
+        rows::rows_as(self.run()?)
+    }
+
+    /// The plan with counts, as text. Runs the query.
+    pub fn explain(&self) -> Result<String> {
+        Ok(annals_query::explain(&self.query, &self.inputs(), &self.budget)?.to_string())
+    }
+
+    /// True if the query takes a database first (or has no `:in`).
+    pub fn wants_db(&self) -> bool {
+        matches!(self.query.inputs.first(), Some(Input::Source(_)))
+    }
+
+    fn inputs(&self) -> Vec<QueryArg> {
+        let db = self.db.clone().map(Arg::Db);
+        db.iter().chain(&self.args).map(Arg::to_query).collect()
+    }
+}
+
+impl Db {
+    /// Answers a query over this value; `args` are the inputs after it.
+    ///
+    /// ```
+    /// let db = annals::connect("mem:")?.database("main")?.db();
+    /// let types = db.q("[:find (count ?type) . :where [_ :db.install/valueType ?type]]", [])?;
+    /// assert_eq!(types, annals::Answer::Scalar(Some(annals::Edn::from(15))));
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    pub fn q(&self, query: &str, args: impl IntoIterator<Item = Arg>) -> Result<Answer> {
+        let question = q(query)?.over(self);
+        args.into_iter().fold(question, Question::arg).run()
+    }
+
+    /// What a pattern asks for, of one entity: by id, ident or lookup ref. Nil if the name names nothing here.
+    ///
+    /// ```
+    /// let db = annals::connect("mem:")?.database("main")?.db();
+    /// let doc = db.pull("[:db/ident {:db/valueType [:db/ident]}]", ":db/doc")?;
+    /// assert_eq!(doc.to_string(), "{:db/ident :db/doc, :db/valueType {:db/ident :db.type/string}}");
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    pub fn pull(&self, pattern: &str, entity: impl Into<EntityName>) -> Result<Edn> {
+        let mut found = self.pull_many(pattern, [entity.into()])?;
+        Ok(found.pop().unwrap_or(Edn::Nil))
+    }
+
+    /// What a pattern asks for, of several entities, in their order; nil for a name that names nothing here.
+    pub fn pull_many(
+        &self,
+        pattern: &str,
+        entities: impl IntoIterator<Item = EntityName>,
+    ) -> Result<Vec<Edn>> {
+        let pattern = parse::pull(&edn::read_one(pattern)?)?;
+        let named = entities.into_iter().map(|name| self.entid(name));
+        let named: Vec<Option<EntityId>> = named.collect::<Result<_>>()?;
+        let found: Vec<EntityId> = named.iter().flatten().copied().collect();
+        let mut pulled = pull::pull(self, &pattern, &found)?.into_iter();
+        Ok(named.into_iter().map(|e| e.and_then(|_| pulled.next()).unwrap_or(Edn::Nil)).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_names_nothing_pulls_nil_in_its_place() {
+        let db = crate::connect("mem:").unwrap().database("main").unwrap().db();
+        let names = [":db/doc", ":no/such", "[:db/ident :no/such]", ":db/ident"].map(EntityName::from);
+        let pulled = db.pull_many("[:db/ident]", names).unwrap();
+        let shown: Vec<String> = pulled.iter().map(ToString::to_string).collect();
+        assert_eq!(shown, ["{:db/ident :db/doc}", "nil", "nil", "{:db/ident :db/ident}"]);
+        assert_eq!(
+            db.history().pull("[*]", ":db/doc").unwrap_err().category(),
+            annals_storage::anomaly::Category::Incorrect
+        );
+    }
+}
