@@ -1,0 +1,152 @@
+//! A request as the calls see it: whole, checked as far as the door can, and without HTTP.
+
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use annals::{Connection, T};
+use tokio::sync::watch;
+
+use crate::fields::{Body, Fields};
+use crate::json::Types;
+use crate::media::Media;
+use crate::params::Params;
+use crate::problem::Problem;
+use crate::reply::{Content, Reply};
+use crate::shell::Shared;
+use crate::view::{Lens, Moment, Stamp};
+
+/// One request.
+#[derive(Debug)]
+pub(crate) struct Ask {
+    /// What all requests share.
+    pub(crate) shared: Arc<Shared>,
+    /// The path, as it was sent.
+    pub(crate) path: String,
+    /// The parts of the path that vary, by name.
+    pub(crate) parts: Vec<(String, String)>,
+    /// The parameters of the address.
+    pub(crate) params: Params,
+    /// The body, not yet read; empty for calls without one.
+    pub(crate) body: String,
+    /// The form of the body.
+    pub(crate) body_media: Media,
+    /// The form of the answer.
+    pub(crate) media: Media,
+    /// How JSON is written, and how text in JSON is taken.
+    pub(crate) types: Types,
+    /// What the asker has already.
+    pub(crate) has_tags: Vec<String>,
+    /// The basis that the answer must have reached, and how long it may take.
+    pub(crate) demand: Option<(T, Duration)>,
+    /// Set when the asker is gone or the time is up.
+    pub(crate) cancel: Arc<AtomicBool>,
+    /// What is known of the database so far.
+    pub(crate) known: Arc<Known>,
+    /// How long the call may take from its beginning; the shell watches it.
+    pub(crate) limit: watch::Sender<Duration>,
+}
+
+/// What the door learns while a call runs, for the headers of its answer or of its error.
+#[derive(Default)]
+pub(crate) struct Known {
+    /// The database that the path names.
+    pub(crate) connection: OnceLock<Connection>,
+    /// The basis of the answer.
+    pub(crate) basis: OnceLock<T>,
+}
+
+impl std::fmt::Debug for Known {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Known").field("basis", &self.basis).finish_non_exhaustive()
+    }
+}
+
+impl Ask {
+    /// A part of the path.
+    pub(crate) fn part(&self, name: &str) -> &str {
+        self.parts.iter().find(|(other, _)| other == name).map_or("", |(_, value)| value)
+    }
+
+    /// The body, read.
+    pub(crate) fn body(&self) -> Result<Body, Problem> {
+        match self.body_media {
+            _ if self.body.trim().is_empty() => Ok(Body::Empty),
+            Media::Json => Body::json(&self.body, self.types),
+            _ => Body::edn(&self.body),
+        }
+    }
+
+    /// The database that the path names; it must be there.
+    pub(crate) fn connection(&self) -> Result<Connection, Problem> {
+        let connection = self.shared.store.open_database(self.part("db"))?;
+        Ok(self.known.connection.get_or_init(|| connection).clone())
+    }
+
+    /// The newest value of the database that the path names, when it has reached the basis that was demanded.
+    pub(crate) fn now(&self) -> Result<annals::Db, Problem> {
+        let connection = self.connection()?;
+        let mut db = connection.db();
+        if let Some((t, wait)) = self.demand.filter(|(t, _)| db.basis_t() < *t) {
+            // Whatever ends the wait, what counts is the basis that was reached.
+            let outcome = connection.sync(t, wait);
+            db = connection.db();
+            if db.basis_t() < t {
+                return Err(match outcome {
+                    Err(error) if error.category() == annals::Category::NotFound => error.into(),
+                    _ => Problem::basis_not_reached(t, db.basis_t()),
+                });
+            }
+        }
+        Ok(db)
+    }
+
+    /// The view that the body and the address ask for.
+    pub(crate) fn lens(&self, fields: &mut Fields) -> Result<Lens, Problem> {
+        let moment = Moment::of_request(fields, &self.params)?;
+        let now = self.now()?;
+        let _ = self.known.basis.set(now.basis_t());
+        Ok(moment.of(&now))
+    }
+
+    /// Asks for less time than the server would give. A wait for a basis comes on top.
+    pub(crate) fn limit_time(&self, millis: u64) {
+        let wanted = Duration::from_millis(millis) + self.demand.map_or(Duration::ZERO, |(_, wait)| wait);
+        self.limit.send_if_modified(|limit| {
+            let less = wanted < *limit;
+            *limit = wanted.min(*limit);
+            less
+        });
+    }
+
+    /// What an answer to this request depends on.
+    pub(crate) fn stamp(&self, lenses: &[&Lens]) -> Result<Stamp, Problem> {
+        Stamp::new(&self.identity(), lenses)
+    }
+
+    /// What an answer to this request depends on, if all of it lies at or before `t`.
+    pub(crate) fn stamp_at(&self, lens: &Lens, t: T) -> Result<Stamp, Problem> {
+        Stamp::fixed(&self.identity(), lens, t)
+    }
+
+    /// The short answer, if the asker has the long one already.
+    pub(crate) fn unchanged(&self, stamp: &Stamp) -> Option<Reply> {
+        let has = self.has_tags.iter().any(|tag| tag.strip_prefix("W/").unwrap_or(tag) == stamp.tag);
+        has.then(|| {
+            let mut reply = Reply::new(Content::Unchanged).stamped(stamp.clone());
+            reply.status = axum::http::StatusCode::NOT_MODIFIED;
+            reply
+        })
+    }
+
+    /// A page's address: the path, and the parameters with some set anew.
+    pub(crate) fn page(&self, set: &[(&str, String)]) -> String {
+        format!("{}?{}", self.path, self.params.with(set))
+    }
+
+    /// All of the request that its answer depends on.
+    fn identity(&self) -> Vec<u8> {
+        let parts = (&self.path, self.params.sorted(), self.media, self.body_media, self.types, &self.body);
+        format!("{parts:?}").into_bytes()
+    }
+}

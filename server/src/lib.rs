@@ -1,0 +1,38 @@
+//! The door: Datalog over HTTP.
+//!
+//! [`serve`] puts a [`Store`](annals::Store) on an address and gives back a [`Server`]. What it answers is described
+//! call by call in `docs/http.md`; the table of calls itself is in `routes`.
+//!
+//! A request passes these rooms, each once:
+//!
+//! ```text
+//!   routes   which call is meant            (one table)
+//!   shell    may it come in: origin, media, size, admission, deadline   (the only async code)
+//!   ask      what is asked: parameters, body, the view of time
+//!   calls    the answer, by the library     (plain blocking functions)
+//!   reply    its text in the wanted form, or a `problem`
+//! ```
+//!
+//! Invariants: a query is stopped when its asker is gone or its time is up; no answer comes from an older basis than
+//! was demanded; whatever happens, the asker gets an answer that says what went wrong. The crate knows nothing of
+//! storage and of how queries run: it stands on the library's public face only. It never listens beyond this machine
+//! unless told to, for it knows no rights and no encryption.
+
+mod ask;
+mod calls;
+mod fields;
+mod json;
+mod media;
+mod options;
+mod params;
+pub mod plain;
+mod problem;
+mod reply;
+mod routes;
+mod server;
+mod shell;
+mod table;
+mod view;
+
+pub use options::ServerOptions;
+pub use server::{ServeError, Server, Stopper, serve};

@@ -1,0 +1,8 @@
+//! The server end to end: real connections, a store in memory. One file a concern.
+
+mod calls;
+mod docs;
+mod errors;
+mod load;
+mod support;
+mod time;
