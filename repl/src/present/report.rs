@@ -1,0 +1,48 @@
+//! What a transaction did: a few lines for people, one map for programs.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+
+use annals::{Edn, TxReport};
+
+use super::{Format, Shown, Style, cell, datoms};
+use crate::problem::Result;
+
+/// Prints a report. `durable`: it was written, not only tried.
+pub fn print(report: &TxReport, durable: bool, style: &Style, out: &mut dyn Write) -> Result<()> {
+    if style.format != Format::Table {
+        let rows = matches!(style.format, Format::Csv | Format::Jsonl);
+        let shown =
+            if rows { Shown::Rows(datoms::sheet(&report.db_after, &report.datoms)) } else { map(report) };
+        return shown.print(style, None, out);
+    }
+    let added = report.datoms.iter().filter(|datom| datom.added).count();
+    let verb = if durable { "written" } else { "what if" };
+    let instant = cell::bare(&Edn::Inst(report.instant));
+    writeln!(out, "{verb}: t {}, {instant}, +{added} -{}", report.t, report.datoms.len() - added)?;
+    let sheet = datoms::changes(&report.db_after, &report.datoms);
+    Shown::Rows(sheet).print(&Style { timing: false, ..*style }, None, out)?;
+    let named = report.tempids.iter().filter(|(name, _)| *name != "datomic.tx");
+    for (name, e) in named {
+        writeln!(out, "{} is {e}", Edn::string(name.as_str()))?;
+    }
+    Ok(())
+}
+
+/// The report as one map.
+fn map(report: &TxReport) -> Shown {
+    let basis = |t: u64| Edn::Map(BTreeMap::from([(Edn::keyword("basis-t"), Edn::Int(t as i64))]));
+    let tempids =
+        report.tempids.iter().map(|(name, e)| (Edn::string(name.as_str()), Edn::from(*e))).collect();
+    let sheet = datoms::sheet(&report.db_after, &report.datoms);
+    let entries = [
+        ("db-before", basis(report.db_before.basis_t())),
+        ("db-after", basis(report.db_after.basis_t())),
+        ("t", Edn::Int(report.t as i64)),
+        ("tx", Edn::from(report.tx)),
+        ("instant", Edn::Inst(report.instant)),
+        ("tempids", Edn::Map(tempids)),
+        ("datoms", Edn::Vector(sheet.rows.into_iter().map(Edn::Vector).collect())),
+    ];
+    Shown::Value(Edn::Map(entries.into_iter().map(|(key, value)| (Edn::keyword(key), value)).collect()))
+}
