@@ -1,0 +1,48 @@
+//! The binary `annals`, as a user runs it.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::OnceLock;
+
+/// The binary, built from this checkout in the profile of the tests.
+///
+/// # Panics
+/// If it cannot be built.
+pub fn annals() -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    BUILT.get_or_init(build).clone()
+}
+
+fn build() -> PathBuf {
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../Cargo.toml");
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(cargo)
+        .args([
+            "build",
+            "--quiet",
+            "--locked",
+            "--package",
+            "annals-repl",
+            "--bin",
+            "annals",
+            "--manifest-path",
+            manifest,
+        ])
+        .status()
+        .expect("cargo runs");
+    assert!(status.success(), "the binary must build");
+    // This test lies in `<target>/<profile>/deps`, the binary one folder up.
+    let test = std::env::current_exe().expect("the path of this test");
+    let folder = test.parent().and_then(|deps| deps.parent()).expect("the folder of the profile");
+    folder.join(format!("annals{}", std::env::consts::EXE_SUFFIX))
+}
+
+/// A command with nothing of the caller's settings in it.
+pub fn command() -> Command {
+    let mut command = Command::new(annals());
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("ANNALS_")) {
+        command.env_remove(name);
+    }
+    command.env("NO_COLOR", "1").env("TERM", "dumb");
+    command
+}
