@@ -96,6 +96,18 @@ pub enum Error {
         /// What the system said.
         why: String,
     },
+    /// A value outlived its grace: what it reads was collected.
+    #[error("{place} was collected: the database value that reads it is older than the grace period")]
+    Expired {
+        /// The segment.
+        place: String,
+    },
+    /// Another index job published first.
+    #[error("root {revision} of the database was published by another job")]
+    Superseded {
+        /// The root that stands there.
+        revision: u64,
+    },
     /// A name no database can have.
     #[error("{name:?} cannot name a database")]
     BadName {
@@ -126,6 +138,8 @@ impl Error {
             | Error::NotADatabase { .. }
             | Error::BadName { .. } => Category::Incorrect,
             Error::NoStorage { .. } => Category::NotFound,
+            Error::Expired { .. } => Category::Unavailable,
+            Error::Superseded { .. } => Category::Conflict,
             Error::NotWritable { .. } => Category::Forbidden,
         }
     }
@@ -145,6 +159,8 @@ impl Error {
             Error::NoStorage { .. } => "db.error/no-storage",
             Error::NotWritable { .. } => "db.error/not-writable",
             Error::BadName { .. } => "db.error/bad-database-name",
+            Error::Expired { .. } => "db.error/value-expired",
+            Error::Superseded { .. } => "db.error/root-superseded",
         }
     }
 
@@ -161,7 +177,13 @@ impl Error {
             Error::NoStorage { .. } => "check the path, or create the storage first",
             Error::NotWritable { .. } => "check the permissions of the file and its folder",
             Error::BadName { .. } => "use 1 to 64 of the characters a-z A-Z 0-9 . _ -",
-            Error::Corrupt { .. } => "restore the file from a copy; nothing was changed",
+            Error::Expired { .. } => {
+                "take a new database value from the connection, or collect with a longer grace"
+            }
+            Error::Superseded { .. } => "nothing was changed; the next job starts from the newer root",
+            Error::Corrupt { .. } => {
+                "nothing was changed; `annals verify --repair` makes trees anew from the log, else restore a copy"
+            }
             Error::Unavailable(_) => "see to the engine, then try again",
             Error::Unstorable { .. } | Error::OutOfOrder { .. } => return None,
         })

@@ -99,6 +99,11 @@ impl<'a> Reader<'a> {
         usize::try_from(count).ok().filter(|count| *count <= room).ok_or(complaint)
     }
 
+    /// What was not read yet.
+    pub(crate) fn rest(&self) -> &'a [u8] {
+        &self.bytes[self.at..]
+    }
+
     /// The end: bytes left over are as wrong as bytes that lack.
     pub(crate) fn finish(self) -> Result<(), Malformed> {
         if self.at == self.bytes.len() { Ok(()) } else { Err(self.expected("the end")) }

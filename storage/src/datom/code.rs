@@ -34,11 +34,11 @@ pub const MAX_DIGITS: usize = 1 << 16;
 /// The largest scale of a stored decimal, above and below zero.
 pub const MAX_SCALE: i64 = i32::MAX as i64;
 /// How deep tuples in tuples are read.
-const MAX_TUPLE_DEPTH: usize = 256;
+pub(super) const MAX_TUPLE_DEPTH: usize = 256;
 
-const NEGATIVE: u8 = 0x7f;
-const ZERO: u8 = 0x80;
-const POSITIVE: u8 = 0x81;
+pub(super) const NEGATIVE: u8 = 0x7f;
+pub(super) const ZERO: u8 = 0x80;
+pub(super) const POSITIVE: u8 = 0x81;
 
 /// A double as a word whose signed order is numeric order; minus zero becomes zero, every NaN the same one.
 pub fn sortable(x: f64) -> i64 {
@@ -346,7 +346,7 @@ fn decode_tuple(mut bytes: &[u8], depth: usize) -> Option<Vec<Option<Value>>> {
     Some(slots)
 }
 
-fn unescape(bytes: &[u8]) -> Option<(Vec<u8>, &[u8])> {
+pub(super) fn unescape(bytes: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     let mut body = Vec::new();
     let mut at = 0;
     loop {

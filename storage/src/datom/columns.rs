@@ -92,6 +92,23 @@ impl Batch<'_> {
     /// The most rows a scan hands on at once.
     pub const MAX_ROWS: usize = 4096;
 
+    /// The rows from `start` up to `end`.
+    #[must_use]
+    pub fn slice(&self, start: usize, end: usize) -> Self {
+        Batch {
+            len: end - start,
+            e: self.e.slice(start, end),
+            a: self.a.slice(start, end),
+            v: ValueCol {
+                tags: self.v.tags.slice(start, end),
+                words: self.v.words.slice(start, end),
+                ..self.v
+            },
+            t: self.t.slice(start, end),
+            added: self.added.slice(start, end),
+        }
+    }
+
     /// A row as a datom of its own.
     pub fn datom(&self, row: usize) -> Datom {
         Datom {

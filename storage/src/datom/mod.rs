@@ -12,6 +12,7 @@ pub mod code;
 pub mod columns;
 pub mod id;
 pub mod order;
+pub(crate) mod sound;
 pub mod value;
 
 #[cfg(test)]
