@@ -56,10 +56,12 @@ pub enum Kind {
     Blob = 8,
     /// A database created or dropped.
     Catalog = 9,
+    /// The names of segments that a root made unreachable.
+    Freed = 10,
 }
 
 impl Kind {
-    const ALL: [Kind; 9] = [
+    const ALL: [Kind; 10] = [
         Kind::Leaf,
         Kind::HistoryLeaf,
         Kind::Directory,
@@ -69,6 +71,7 @@ impl Kind {
         Kind::Lease,
         Kind::Blob,
         Kind::Catalog,
+        Kind::Freed,
     ];
 
     /// The kind's name, for messages.
@@ -83,6 +86,7 @@ impl Kind {
             Kind::Lease => "lease",
             Kind::Blob => "blob",
             Kind::Catalog => "catalog entry",
+            Kind::Freed => "list of freed segments",
         }
     }
 
@@ -187,6 +191,18 @@ pub fn open<'a>(bytes: &'a [u8], expected: &Expected<'_>) -> Result<Opened<'a>> 
 /// If the bytes are shorter than a frame.
 pub fn checksum(frame: &[u8]) -> u128 {
     be(&frame[CHECKED_BYTES..HEADER_BYTES])
+}
+
+/// How long the frame is that these bytes begin with, if they begin with enough of one; it is not checked.
+pub(crate) fn length(bytes: &[u8]) -> Option<usize> {
+    let stored = bytes.get(16..20).filter(|_| bytes.starts_with(&MAGIC))?;
+    Some(HEADER_BYTES + be(stored) as usize).filter(|length| *length <= HEADER_BYTES + MAX_PAYLOAD_BYTES)
+}
+
+/// The kind that bytes say they are a frame of; it is not checked.
+pub(crate) fn kind(bytes: &[u8]) -> Option<Kind> {
+    let kind = bytes.get(6).filter(|_| bytes.starts_with(&MAGIC))?;
+    Kind::ALL.into_iter().find(|known| *known as u8 == *kind)
 }
 
 struct Header {
@@ -326,6 +342,17 @@ mod tests {
             assert_eq!(frame[8] == STORED_LZ4, length > COMPRESS_ABOVE_BYTES);
             assert_eq!(checksum(&frame), open(&frame, &expected()).unwrap().checksum);
         }
+    }
+
+    #[test]
+    fn a_frame_tells_its_length_and_kind_before_it_is_opened() {
+        let frame = sealed(&[7; 1000]);
+        assert_eq!((length(&frame), kind(&frame)), (Some(frame.len()), Some(Kind::LogBatch)));
+        assert_eq!((length(&frame[..20]), kind(&frame[..7])), (Some(frame.len()), Some(Kind::LogBatch)));
+        assert_eq!((length(&frame[..19]), kind(&frame[..6])), (None, None));
+        assert_eq!((length(b"something else, long"), kind(b"something else")), (None, None));
+        assert_eq!(length(&forged(b"x", 16, 0xff)), None, "longer than any frame");
+        assert_eq!(kind(&forged(b"x", 6, 77)), None);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use annals_storage::backend::DatabaseId;
 use annals_storage::backend::redb::{Options, RedbStorage};
 use annals_storage::log::{Appended, Log, LogBatch};
+use annals_storage::rest::Rest;
 
 /// Where the writing process finds its file.
 const CHILD_PATH: &str = "ANNALS_TEST_CHILD_PATH";
@@ -19,7 +20,8 @@ const CHILD_PATH: &str = "ANNALS_TEST_CHILD_PATH";
 fn child_appends() {
     let Some(path) = std::env::var_os(CHILD_PATH) else { return };
     let storage = RedbStorage::open(path).expect("opens");
-    let mut log = Log::open(Arc::new(storage), DatabaseId(1), &mut |_| Ok(())).expect("a sound log");
+    let mut log =
+        Log::open(Arc::new(storage), DatabaseId(1), &Rest::none(), &mut |_| Ok(())).expect("a sound log");
     for seq in log.next_seq().. {
         let batch = LogBatch { seq, epoch: 1, id: seq.into(), next: Vec::new(), txs: Vec::new() };
         assert!(matches!(log.append(&batch), Ok(Appended::Done)));
@@ -73,7 +75,8 @@ fn a_killed_process_leaves_a_storage_with_all_it_acknowledged() {
         let heard = (0..round % 6).map(|_| child.acknowledged()).last();
         let last = child.kill().or(heard);
         let storage = RedbStorage::open(&path).expect("opens after a kill");
-        let log = Log::open(Arc::new(storage), DatabaseId(1), &mut |_| Ok(())).expect("a sound log");
+        let log =
+            Log::open(Arc::new(storage), DatabaseId(1), &Rest::none(), &mut |_| Ok(())).expect("a sound log");
         assert!(last.is_none_or(|last| log.next_seq() > last), "round {round}: {last:?} was acknowledged");
         total = log.next_seq();
     }

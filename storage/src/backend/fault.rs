@@ -232,6 +232,26 @@ impl Storage for FaultyStorage {
         self.read("read_segments", |storage| storage.read_segments(ids))
     }
 
+    fn list_segments(
+        &self,
+        database: DatabaseId,
+        after: Option<SegmentId>,
+        limit: usize,
+    ) -> Result<Vec<SegmentId>, Failure> {
+        self.read("list_segments", |storage| storage.list_segments(database, after, limit))
+    }
+
+    fn delete_slots(&self, sequence: Sequence, below: u64) -> Result<(), Failure> {
+        let late = || -> Option<Effect> {
+            Some(Box::new(move |storage| drop(storage.delete_slots(sequence, below))))
+        };
+        self.call("delete_slots", |storage| storage.delete_slots(sequence, below), late)
+    }
+
+    fn stored_bytes(&self) -> Result<u64, Failure> {
+        self.read("stored_bytes", |storage| storage.stored_bytes())
+    }
+
     fn delete_segments(&self, ids: &[SegmentId]) -> Result<(), Failure> {
         let late = || -> Option<Effect> {
             let ids = ids.to_vec();
@@ -323,6 +343,17 @@ mod tests {
         storage.land_late_effects();
         assert_eq!(storage.read_slots(LOG, 0, 1).unwrap(), [b"first".to_vec()]);
         assert!(filled(&memory));
+    }
+
+    #[test]
+    fn slots_may_be_deleted_late() {
+        let (memory, storage) = faulty(Fault::LateEffect { after: 9 });
+        (0..4).for_each(|n| drop(memory.fill_slot(LOG, n, b"x").unwrap()));
+        storage.delete_slots(LOG, 2).unwrap_err();
+        assert!(filled(&memory));
+        storage.land_late_effects();
+        assert!(!filled(&memory));
+        assert_eq!(memory.read_slots(LOG, 2, 9).unwrap().len(), 2);
     }
 
     #[test]

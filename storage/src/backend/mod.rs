@@ -85,6 +85,13 @@ pub struct SegmentId {
     pub ordinal: u64,
 }
 
+impl SegmentId {
+    /// No segment of the database has a lower name.
+    pub fn first_of(database: DatabaseId) -> SegmentId {
+        SegmentId { database, epoch: 0, job: 0, ordinal: 0 }
+    }
+}
+
 impl fmt::Display for SegmentId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let SegmentId { database, epoch, job, ordinal } = self;
@@ -142,6 +149,9 @@ pub struct Limits {
     pub max_value_bytes: usize,
     /// The size leaves are cut to, in bytes.
     pub segment_bytes: usize,
+    /// True if no other process can use the storage while it is open here: then nobody else holds an old root, and
+    /// log slots that were packed may be deleted.
+    pub exclusive: bool,
 }
 
 /// A storage engine. Calls block; an engine that works asynchronously keeps its runtime inside.
@@ -162,6 +172,22 @@ pub trait Storage: Send + Sync + fmt::Debug {
     /// Deletes segments; those not there are no error.
     fn delete_segments(&self, ids: &[SegmentId]) -> Result<(), Failure>;
 
+    /// Some segments of a database that are there, ascending by name, after `after`, at most `limit`. May be slow, and
+    /// may miss what was written a moment ago: for the sweeping of orphans and for verification.
+    fn list_segments(
+        &self,
+        database: DatabaseId,
+        after: Option<SegmentId>,
+        limit: usize,
+    ) -> Result<Vec<SegmentId>, Failure>;
+
+    /// Deletes the slots of a sequence below a number; those not there are no error. The slot right below the first
+    /// empty one is never deleted, so that engines which refuse gaps can still tell.
+    fn delete_slots(&self, sequence: Sequence, below: u64) -> Result<(), Failure>;
+
+    /// About how many bytes the storage takes, in all.
+    fn stored_bytes(&self) -> Result<u64, Failure>;
+
     /// Deletes everything of a dropped database.
     fn delete_database(&self, database: DatabaseId) -> Result<(), Failure>;
 
@@ -181,9 +207,10 @@ pub(crate) fn within_limits(size: usize, limits: Limits, what: impl FnOnce() -> 
     if size > limit { Err(crate::Error::TooLarge { what: what(), size, limit }) } else { Ok(()) }
 }
 
-/// Filling a slot above an empty one is a caller's mistake: who may fill a slot has read all below it.
+/// Filling a slot above an empty one, or one that was deleted, is a caller's mistake: who may fill a slot has read all
+/// below it.
 fn gap(sequence: Sequence, number: u64) -> crate::Error {
-    let what = "the slot below it is empty; a sequence has no gaps".into();
+    let what = "it is not the first empty slot; a sequence has no gaps, and what was deleted stays so".into();
     crate::Error::OutOfOrder { place: sequence.slot(number), what }
 }
 

@@ -3,6 +3,7 @@
 //! ```text
 //!   table     key                                  value
 //!   annals    "layout"                             the version of these tables
+//!             "slots"                              the sum of the marks of all slots' keys
 //!   slots     (sequence kind, database, number)    frame
 //!   segments  (database, epoch, job, ordinal)      frame
 //!   hints     (database, name)                     bytes
@@ -18,17 +19,19 @@ mod file;
 mod proofs;
 
 use std::fmt;
+use std::ops::Bound::{Excluded, Included};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use redb::{
-    Database, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, TableHandle,
+    AccessGuard, Database, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, TableHandle,
     WriteTransaction,
 };
 
 use super::{DatabaseId, Failure, Filled, Limits, MAX_VALUE_BYTES, SegmentId, Sequence, Storage};
 use crate::error::{Error, Result};
+use xxhash_rust::xxh3::xxh3_64;
 
 type SlotKey = (u8, u128, u64);
 type SegmentKey = (u128, u64, u64, u64);
@@ -38,15 +41,24 @@ const SLOTS: TableDefinition<'_, SlotKey, &[u8]> = TableDefinition::new("slots")
 const SEGMENTS: TableDefinition<'_, SegmentKey, &[u8]> = TableDefinition::new("segments");
 const HINTS: TableDefinition<'_, (u128, &str), &[u8]> = TableDefinition::new("hints");
 
+/// How many slots are deleted in one transaction of redb, which holds what it changes in memory.
+const DELETED_AT_ONCE: usize = if cfg!(test) { 64 } else { 4096 };
+
 const LAYOUT_KEY: &str = "layout";
 const LAYOUT: u64 = 1;
+/// Where the marks of all slots' keys are summed up. A slot whose key was damaged would be a slot that never was: the
+/// last of a log would be missed by nobody. A file without the sum gets one with its next slot.
+const SLOTS_KEY: &str = "slots";
+
+/// redb itself uses so many pages in a file without a table, whose creation was cut short. More were ours.
+const MOST_PAGES_WITHOUT_TABLES: u64 = 4;
 
 /// How a file is opened.
 #[derive(Clone, Copy, Debug)]
 pub struct Options {
     /// Create the storage if there is none.
     pub create: bool,
-    /// The size of redb's page cache. Segments are cached decoded elsewhere, so it is small.
+    /// The size of redb's page cache, bytes. Small, for segments are cached decoded elsewhere.
     pub cache_bytes: usize,
     /// Read and check the whole file first.
     pub verify: bool,
@@ -54,7 +66,7 @@ pub struct Options {
 
 impl Default for Options {
     fn default() -> Options {
-        Options { create: true, cache_bytes: 64 << 20, verify: false }
+        Options { create: true, cache_bytes: 16 << 20, verify: false }
     }
 }
 
@@ -91,6 +103,30 @@ impl RedbStorage {
         Ok(storage)
     }
 
+    /// Opens a storage whose file is given as bytes; what is written to it is forgotten. For tests of damaged files.
+    #[cfg(feature = "testing")]
+    pub fn from_image(image: &[u8], options: &Options) -> Result<RedbStorage> {
+        use redb::StorageBackend;
+        let path = Path::new("image");
+        let backend = redb::backends::InMemoryBackend::new();
+        let filled = backend.set_len(image.len() as u64).and_then(|()| backend.write(0, image));
+        filled.map_err(|error| Error::Unavailable(format!("the image: {error}")))?;
+        if image.is_empty() && !options.create {
+            return Err(Error::NotADatabase { path: shown(path), found: "the file is empty".into() });
+        }
+        let database = caught(path, || {
+            let mut builder = Database::builder();
+            builder.set_cache_size(options.cache_bytes).set_check_integrity_on_open(options.verify);
+            builder
+                .create_with_backend(backend)
+                .map_err(|error| Error::corrupt("file image", error.to_string()))
+        })??;
+        let storage =
+            RedbStorage { path: path.to_owned(), database: Some(database), broken: AtomicBool::new(false) };
+        storage.call(|database| storage.prepare(database, options).map_err(Failure::Refused))?;
+        Ok(storage)
+    }
+
     /// Finds the tables, or makes them in a file that is still empty; true if it did.
     fn prepare(&self, database: &Database, options: &Options) -> Result<bool> {
         let read = self.known(database.begin_read())?;
@@ -114,14 +150,60 @@ impl RedbStorage {
             let place = format!("file {}", shown(&self.path));
             return Err(Error::UnknownVersion { place, what: "layout", found, known: LAYOUT.to_string() });
         }
-        self.known(read.open_table(SLOTS))?;
+        let slots = self.known(read.open_table(SLOTS))?;
+        if let Some(sum) = self.known(meta.get(SLOTS_KEY))? {
+            self.compare_slots(&slots, sum.value())?;
+        }
         self.known(read.open_table(SEGMENTS))?;
         self.known(read.open_table(HINTS))?;
         Ok(false)
     }
 
+    /// Refuses a file in which a slot's key is not what it was.
+    fn compare_slots(&self, slots: &impl ReadableTable<SlotKey, &'static [u8]>, sum: u64) -> Result<()> {
+        let (mut found, mut count) = (0u64, 0);
+        for entry in self.known(slots.iter())? {
+            found = found.wrapping_add(slot_mark(self.known(entry)?.0.value()));
+            count += 1;
+        }
+        if found == sum {
+            return Ok(());
+        }
+        let what =
+            format!("the {count} slots in it are not those that were filled, or one has a damaged name");
+        Err(Error::corrupt(self.place(), what))
+    }
+
+    /// The sum of the marks of the slots that are there.
+    fn slots_sum(
+        &self,
+        transaction: &WriteTransaction,
+        slots: &impl ReadableTable<SlotKey, &'static [u8]>,
+    ) -> Result<u64> {
+        let meta = self.known(transaction.open_table(META))?;
+        if let Some(sum) = self.known(meta.get(SLOTS_KEY))? {
+            return Ok(sum.value());
+        }
+        let mut sum = 0u64;
+        for entry in self.known(slots.iter())? {
+            sum = sum.wrapping_add(slot_mark(self.known(entry)?.0.value()));
+        }
+        Ok(sum)
+    }
+
+    fn set_slots_sum(&self, transaction: &WriteTransaction, sum: u64) -> Result<()> {
+        let mut meta = self.known(transaction.open_table(META))?;
+        self.known(meta.insert(SLOTS_KEY, sum))?;
+        Ok(())
+    }
+
     fn create_tables(&self, database: &Database) -> Result<()> {
         let write = self.known(database.begin_write())?;
+        let pages = self.known(write.stats())?.allocated_pages();
+        if pages > MOST_PAGES_WITHOUT_TABLES {
+            let what = format!("{pages} pages are in use, and no table is there");
+            return Err(Error::corrupt(self.place(), what));
+        }
         self.known(write.open_table(SLOTS))?;
         self.known(write.open_table(SEGMENTS))?;
         self.known(write.open_table(HINTS))?;
@@ -178,6 +260,33 @@ impl RedbStorage {
         })
     }
 
+    /// The last filled slot of a sequence.
+    fn last_slot(
+        &self,
+        slots: &impl ReadableTable<SlotKey, &'static [u8]>,
+        sequence: Sequence,
+    ) -> Result<Option<u64>> {
+        let mut all = self.known(slots.range(slot_key(sequence, 0)..=slot_key(sequence, u64::MAX)))?;
+        let last = all.next_back().map(|entry| self.known(entry)).transpose()?;
+        Ok(last.map(|(key, _)| key.value().2))
+    }
+
+    /// Deletes the first [`DELETED_AT_ONCE`] slots below a number; true if there may be more.
+    fn delete_some_slots(&self, sequence: Sequence, below: u64) -> Result<bool, Failure> {
+        self.write(|transaction| {
+            let mut slots = self.known(transaction.open_table(SLOTS))?;
+            let Some(last) = self.last_slot(&slots, sequence)? else { return Ok(false) };
+            let gone = slot_key(sequence, 0)..slot_key(sequence, below.min(last));
+            let (mut count, mut sum) = (0, self.slots_sum(transaction, &slots)?);
+            for entry in self.known(slots.extract_from_if(gone, |_, _| true))?.take(DELETED_AT_ONCE) {
+                sum = sum.wrapping_sub(slot_mark(self.known(entry)?.0.value()));
+                count += 1;
+            }
+            self.set_slots_sum(transaction, sum)?;
+            Ok(count == DELETED_AT_ONCE)
+        })
+    }
+
     fn place(&self) -> String {
         format!("file {}", shown(&self.path))
     }
@@ -218,6 +327,14 @@ fn slot_key(sequence: Sequence, number: u64) -> SlotKey {
     (kind, sequence.database().0, number)
 }
 
+/// What a slot's key adds to the sum of all.
+fn slot_mark((kind, database, number): SlotKey) -> u64 {
+    let mut bytes = [kind; 25];
+    bytes[1..17].copy_from_slice(&database.to_be_bytes());
+    bytes[17..].copy_from_slice(&number.to_be_bytes());
+    xxh3_64(&bytes)
+}
+
 fn segment_key(id: SegmentId) -> SegmentKey {
     (id.database.0, id.epoch, id.job, id.ordinal)
 }
@@ -235,13 +352,12 @@ impl Storage for RedbStorage {
             if taken.is_some() {
                 return Ok(());
             }
-            let below = number.checked_sub(1).map(|below| slot_key(sequence, below));
-            if let Some(below) = below
-                && self.known(slots.get(below))?.is_none()
-            {
+            if self.last_slot(&slots, sequence)?.map_or(0, |last| last + 1) != number {
                 return Err(super::gap(sequence, number));
             }
+            let sum = self.slots_sum(transaction, &slots)?;
             self.known(slots.insert(slot_key(sequence, number), bytes))?;
+            self.set_slots_sum(transaction, sum.wrapping_add(slot_mark(slot_key(sequence, number))))?;
             Ok(())
         })?;
         Ok(taken.map_or(Filled::Done, Filled::Taken))
@@ -287,6 +403,38 @@ impl Storage for RedbStorage {
         })
     }
 
+    fn list_segments(
+        &self,
+        database: DatabaseId,
+        after: Option<SegmentId>,
+        limit: usize,
+    ) -> Result<Vec<SegmentId>, Failure> {
+        self.read(|transaction| {
+            let table = self.known(transaction.open_table(SEGMENTS))?;
+            let from = after.map_or_else(|| Included(SegmentId::first_of(database)), Excluded);
+            let from = from.map(segment_key);
+            let last = (database.0, u64::MAX, u64::MAX, u64::MAX);
+            let range = self.known(table.range((from, Included(last))))?;
+            let named = |entry| {
+                let (_, epoch, job, ordinal) =
+                    self.known::<(AccessGuard<'_, SegmentKey>, _), _>(entry)?.0.value();
+                Ok(SegmentId { database, epoch, job, ordinal })
+            };
+            range.take(limit).map(named).collect()
+        })
+    }
+
+    fn delete_slots(&self, sequence: Sequence, below: u64) -> Result<(), Failure> {
+        while self.delete_some_slots(sequence, below)? {}
+        Ok(())
+    }
+
+    fn stored_bytes(&self) -> Result<u64, Failure> {
+        let file = std::fs::metadata(&self.path);
+        let file = file.map_err(|error| Error::Unavailable(format!("{}: {error}", self.place())))?;
+        Ok(file.len())
+    }
+
     fn delete_segments(&self, ids: &[SegmentId]) -> Result<(), Failure> {
         self.write(|transaction| {
             let mut table = self.known(transaction.open_table(SEGMENTS))?;
@@ -301,10 +449,14 @@ impl Storage for RedbStorage {
         super::never_the_catalog(database);
         self.write(|transaction| {
             let mut slots = self.known(transaction.open_table(SLOTS))?;
+            let mut sum = self.slots_sum(transaction, &slots)?;
             for sequence in [Sequence::Log(database), Sequence::Root(database)] {
                 let all = slot_key(sequence, 0)..=slot_key(sequence, u64::MAX);
-                self.known(slots.retain_in(all, |_, _| false))?;
+                for entry in self.known(slots.extract_from_if(all, |_, _| true))? {
+                    sum = sum.wrapping_sub(slot_mark(self.known(entry)?.0.value()));
+                }
             }
+            self.set_slots_sum(transaction, sum)?;
             let mut segments = self.known(transaction.open_table(SEGMENTS))?;
             let all = (database.0, 0, 0, 0)..=(database.0, u64::MAX, u64::MAX, u64::MAX);
             self.known(segments.retain_in(all, |_, _| false))?;
@@ -330,6 +482,6 @@ impl Storage for RedbStorage {
 
     fn limits(&self) -> Limits {
         // A value that does not share its pages takes a power of two of 4 KiB: 31.5 KiB and redb's overhead fill 32.
-        Limits { max_value_bytes: MAX_VALUE_BYTES, segment_bytes: 32_256 }
+        Limits { max_value_bytes: MAX_VALUE_BYTES, segment_bytes: 32_256, exclusive: true }
     }
 }

@@ -26,8 +26,12 @@ pub fn conform(fresh: Fresh<'_>) {
     sequences_are_apart(&*fresh());
     slots_are_read_up_to_the_first_empty_one(&*fresh());
     gaps_are_never_made(&*fresh());
+    deleted_slots_stay_deleted(&*fresh());
+    the_last_slot_is_never_deleted(&*fresh());
     one_of_many_fillers_wins(fresh());
     segments_never_change(&*fresh());
+    segments_are_listed_by_name(&*fresh());
+    what_is_stored_is_measured(&*fresh());
     hints_are_overwritten(&*fresh());
     a_deleted_database_leaves_nothing(&*fresh());
     large_values_come_back(&*fresh());
@@ -118,6 +122,44 @@ fn gaps_are_never_made(storage: &dyn Storage) {
     assert_eq!(slots(storage, log, 0, 10), [b"a".to_vec()]);
 }
 
+fn deleted_slots_stay_deleted(storage: &dyn Storage) {
+    let (log, other) = (Sequence::Log(ONE), Sequence::Log(TWO));
+    let delete = |below| repeat(|| storage.delete_slots(log, below)).expect("deleted");
+    delete(7);
+    for n in 0..200u8 {
+        fill(storage, log, n.into(), &[n]);
+        fill(storage, other, n.into(), &[n]);
+    }
+    delete(150);
+    delete(150);
+    delete(3);
+    assert!(slots(storage, log, 0, 9).is_empty() && slots(storage, log, 149, 9).is_empty());
+    assert_eq!(slots(storage, log, 150, 999), (150..200).map(|n| vec![n]).collect::<Vec<_>>());
+    assert_eq!(slots(storage, other, 0, 999).len(), 200);
+
+    // Where others may fill a slot that was deleted, readers know not to look there; where nobody else is, none is.
+    for n in [0, 1, 149] {
+        let refilled = storage.fill_slot(log, n, b"ghost");
+        assert!(!storage.limits().exclusive || refilled.is_err(), "slot {n}: {refilled:?}");
+        assert!(!storage.limits().exclusive || slots(storage, log, n, 1).is_empty(), "slot {n}");
+    }
+    assert_eq!(fill(storage, log, 150, b"again"), Filled::Taken(vec![150]));
+    assert_eq!(fill(storage, log, 200, b"on"), Filled::Done);
+    assert_eq!(slots(storage, log, 199, 9), [vec![199], b"on".to_vec()]);
+}
+
+fn the_last_slot_is_never_deleted(storage: &dyn Storage) {
+    let log = Sequence::Log(ONE);
+    for n in 0..3 {
+        fill(storage, log, n, b"x");
+        repeat(|| storage.delete_slots(log, u64::MAX)).expect("deleted");
+        assert_eq!(slots(storage, log, n, 9), [b"x".to_vec()]);
+        assert!(n == 0 || slots(storage, log, n - 1, 9).is_empty());
+    }
+    let _ = storage.fill_slot(log, 4, b"above a gap");
+    assert_eq!(slots(storage, log, 2, 9), [b"x".to_vec()]);
+}
+
 fn one_of_many_fillers_wins(storage: Arc<dyn Storage>) {
     let log = Sequence::Log(ONE);
     for slot in 0..ROUNDS {
@@ -159,6 +201,48 @@ fn segments_never_change(storage: &dyn Storage) {
     repeat(|| storage.delete_segments(&[id(ONE, 0)])).expect("deleted again");
     assert_eq!(segment(storage, id(ONE, 0)), None);
     assert_eq!(segment(storage, id(TWO, 0)), Some(b"b".to_vec()));
+}
+
+fn segments_are_listed_by_name(storage: &dyn Storage) {
+    let name = |epoch, job, ordinal| SegmentId { database: ONE, epoch, job, ordinal };
+    let last = name(u64::MAX, u64::MAX, u64::MAX);
+    let names = [name(0, 0, 0), name(0, 9, 1), name(1, 0, 300), name(1, 2, 0), name(1, 2, 1), last];
+    let list = |database, after, limit| {
+        repeat(|| storage.list_segments(database, after, limit)).expect("segments are listed")
+    };
+    assert!(list(ONE, None, 9).is_empty());
+    for id in names.into_iter().rev().chain([id(TWO, 7)]) {
+        repeat(|| storage.write_segments(&[(id, b"segment")])).expect("written");
+    }
+    assert_eq!(list(ONE, None, 9), names);
+    assert_eq!(list(TWO, None, 9), [id(TWO, 7)]);
+    let (mut paged, mut after) = (Vec::new(), None);
+    while let [.., last] = list(ONE, after, 4)[..] {
+        paged.extend(list(ONE, after, 4));
+        after = Some(last);
+    }
+    assert_eq!(paged, names);
+    assert!(list(ONE, None, 0).is_empty() && list(ONE, Some(last), 9).is_empty());
+    assert_eq!(list(ONE, Some(name(1, 1, 1)), 1), [names[3]], "what is not there is listed after as well");
+    repeat(|| storage.delete_segments(&names[1..5])).expect("deleted");
+    assert_eq!(list(ONE, None, 9), [names[0], last]);
+}
+
+fn what_is_stored_is_measured(storage: &dyn Storage) {
+    let stored = || repeat(|| storage.stored_bytes()).expect("a size");
+    let before = stored();
+    let mut state = 1u64;
+    let noise: Vec<u8> = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 56) as u8
+    })
+    .take(30_000)
+    .collect();
+    for n in 0..200 {
+        repeat(|| storage.write_segments(&[(id(ONE, n), &noise)])).expect("written");
+    }
+    let after = stored();
+    assert!(after >= 6_000_000 && after > before, "{before} bytes, then {after}");
 }
 
 fn hints_are_overwritten(storage: &dyn Storage) {

@@ -10,6 +10,7 @@ use super::*;
 use crate::backend::fault::FaultyStorage;
 use crate::backend::suite;
 use crate::log::{Appended, Log, LogBatch};
+use crate::rest::Rest;
 
 fn folder() -> TempDir {
     tempfile::tempdir().expect("a folder for the test")
@@ -39,7 +40,10 @@ fn exercise(path: &Path, options: &Options) -> Result<(), Failure> {
     storage.fill_slot(log, slots.len() as u64, b"more")?;
     storage.write_segments(&[(id, b"segment")])?;
     storage.read_segments(&[id])?;
+    storage.list_segments(DatabaseId(1), None, 9)?;
     storage.delete_segments(&[id])?;
+    storage.delete_slots(log, 3)?;
+    storage.stored_bytes()?;
     storage.set_hint(DatabaseId(1), "h", b"hint")?;
     storage.hint(DatabaseId(1), "h")?;
     storage.delete_database(DatabaseId(1))
@@ -82,6 +86,20 @@ fn what_it_holds_is_there_after_reopening() {
             .len(),
         5
     );
+}
+
+#[test]
+fn deleted_slots_stay_deleted_after_reopening() {
+    let folder = folder();
+    let path = folder.path().join("x.annals");
+    let log = Sequence::Log(DatabaseId(1));
+    filled(&path);
+    RedbStorage::open(&path).expect("opens").delete_slots(log, 99).expect("deleted");
+    let storage = RedbStorage::open(&path).expect("opens again");
+    assert!(storage.read_slots(log, 0, 99).expect("read").is_empty());
+    assert_eq!(storage.read_slots(log, 19, 99).expect("read"), [vec![19; 600]]);
+    assert!(matches!(storage.fill_slot(log, 0, b"ghost"), Err(Failure::Refused(_))));
+    assert_eq!(storage.fill_slot(log, 20, b"on").expect("filled"), Filled::Done);
 }
 
 #[test]
@@ -204,12 +222,13 @@ fn a_lost_slot_is_found_when_the_log_is_opened() {
         let batch = LogBatch { seq, epoch: 1, id: seq.into(), next: Vec::new(), txs: Vec::new() };
         assert!(matches!(log.append(&batch), Ok(Appended::Done)));
     };
-    let open = || Log::open(Arc::new(RedbStorage::open(&path)?), DatabaseId(1), &mut |_| Ok(()));
+    let open =
+        || Log::open(Arc::new(RedbStorage::open(&path)?), DatabaseId(1), &Rest::none(), &mut |_| Ok(()));
     let mut log = open().expect("an empty log");
     (0..5).for_each(|seq| append(&mut log, seq));
     drop(log);
 
-    let lose = |seq| {
+    let lose = |seq, unseen: bool| {
         let database = Database::open(&path).expect("redb opens it");
         let write = database.begin_write().expect("begun");
         write
@@ -217,12 +236,20 @@ fn a_lost_slot_is_found_when_the_log_is_opened() {
             .expect("there")
             .remove(slot_key(Sequence::Log(DatabaseId(1)), seq))
             .expect("removed");
+        if unseen {
+            write.open_table(META).expect("there").remove(SLOTS_KEY).expect("removed");
+        }
         write.commit().expect("committed");
     };
-    lose(3);
+    lose(4, false);
+    let error = open().expect_err("must be found").to_string();
+    assert!(error.contains("the 4 slots in it are not those that were filled"), "{error}");
+    // As a file without the sum, whose log looks only shorter.
+    lose(4, true);
+    let mut log = open().expect("a shorter log is a log");
+    append(&mut log, 4);
+    drop(log);
+    lose(3, true);
     let error = open().expect_err("must be found").to_string();
     assert!(error.contains("slot 3: it is missing, slot 4 is there"), "{error}");
-    lose(4);
-    let mut log = open().expect("a shorter log is a log");
-    append(&mut log, 3);
 }
