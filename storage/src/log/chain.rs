@@ -2,12 +2,14 @@
 //!
 //! A [`Chain`] is the end of a log as someone knows it: the next slot, the next `t`, the checksum of the last frame.
 //! Everyone who follows a log (the writer, a reader of storage, a receiver of frames over the network) holds one and
-//! takes a frame only if it continues it. A database that lost its tail, or two histories mixed, are found here.
+//! takes a frame only if it continues it. A database that lost its tail, or two histories mixed, are found here. A frame
+//! from which facts were removed for ever stands for the frame it replaces, so that the chain stays whole.
 
 use crate::backend::{DatabaseId, Sequence};
 use crate::datom::T;
 use crate::error::{Error, Result};
 use crate::frame::{self, Expected, Kind};
+use crate::root::LogEnd;
 
 use super::LogBatch;
 use super::batch::{self, BATCH_VERSION, Stored};
@@ -29,6 +31,16 @@ impl Chain {
         Chain { database, seq: 0, t: None, last: database.0 }
     }
 
+    /// The log of a database after what is packed.
+    pub(crate) fn after(database: DatabaseId, end: &LogEnd) -> Chain {
+        Chain { database, seq: end.seq, t: end.t, last: end.previous }
+    }
+
+    /// The end, as a root keeps it.
+    pub(crate) fn end(&self) -> LogEnd {
+        LogEnd { seq: self.seq, t: self.t, previous: self.last }
+    }
+
     /// The slot of the next batch.
     pub fn next_seq(&self) -> u64 {
         self.seq
@@ -43,28 +55,29 @@ impl Chain {
     pub fn seal(&self, batch: &LogBatch) -> Result<Vec<u8>> {
         self.fits(batch).map_err(|what| Error::OutOfOrder { place: self.place(), what })?;
         let mut payload = Vec::new();
-        batch::encode(batch, self.last, &mut payload)?;
+        batch::encode(batch, self.last, None, &mut payload)?;
         frame::seal(Kind::LogBatch, BATCH_VERSION, self.database, &payload)
     }
 
     /// Goes on past a frame that continues this log, and gives its batch.
     pub fn accept(&mut self, bytes: &[u8]) -> Result<LogBatch> {
         let place = self.place();
-        let Stored { batch, previous } = open(self.database, bytes, &place)?;
+        let Opened { stored: Stored { batch, previous, .. }, link } = open(self.database, bytes, &place)?;
         if previous != self.last {
             let what =
                 format!("it continues frame {previous:032x}, expected {:032x}: not one history", self.last);
             return Err(Error::corrupt(place, what));
         }
         self.fits(&batch).map_err(|what| Error::corrupt(place, what))?;
-        self.pass(&batch, bytes);
+        self.pass(&batch, link);
         Ok(batch)
     }
 
-    /// Goes on past the sealed frame of a batch.
-    pub(super) fn pass(&mut self, batch: &LogBatch, frame: &[u8]) {
+    /// Goes on past a batch, which the next one names by `link`: the checksum of its frame, or of the frame that its
+    /// frame stands for.
+    pub(super) fn pass(&mut self, batch: &LogBatch, link: u128) {
         self.seq += 1;
-        self.last = frame::checksum(frame);
+        self.last = link;
         self.t = batch.txs.last().map(|tx| tx.t + 1).or(self.t);
     }
 
@@ -86,9 +99,19 @@ impl Chain {
     }
 }
 
-/// Opens a log frame by itself, without the log before it.
-pub(super) fn open(database: DatabaseId, bytes: &[u8], place: &str) -> Result<Stored> {
+/// A log frame that was opened by itself, without the log before it.
+pub(super) struct Opened {
+    pub(super) stored: Stored,
+    /// What the next batch names it by.
+    pub(super) link: u128,
+}
+
+/// Opens a log frame by itself.
+pub(super) fn open(database: DatabaseId, bytes: &[u8], place: &str) -> Result<Opened> {
     let expected = Expected { kind: Kind::LogBatch, kind_version: BATCH_VERSION, database, place };
     let opened = frame::open(bytes, &expected)?;
-    batch::decode(&opened.payload).map_err(|malformed| Error::corrupt(place, malformed.to_string()))
+    let stored = batch::decode(&opened.payload, opened.kind_version);
+    let stored = stored.map_err(|malformed| Error::corrupt(place, malformed.to_string()))?;
+    let link = stored.stands_for.unwrap_or(opened.checksum);
+    Ok(Opened { stored, link })
 }

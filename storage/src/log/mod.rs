@@ -8,11 +8,14 @@
 //!
 //! The log is the truth; everything else is derived from it. What holds at any moment: the slots have no gap, the
 //! chain is whole, `t` is dense, and a batch that was acknowledged is there once. [`batch`] gives a batch its bytes,
-//! [`chain`] says what may come next, [`Log`] reads all and appends, [`LogReader`] reads by `t` beside it. Nothing
-//! here knows what the facts mean.
+//! [`chain`] says what may come next, [`Log`] reads what is not packed and appends, [`LogReader`] reads by `t` beside
+//! it. Jobs move batches from slots into segments (`packed`), frame by frame as they are; facts that are removed for
+//! ever are taken out of frames by `excise`. Nothing here knows what the facts mean.
 
 pub mod batch;
 pub mod chain;
+mod excise;
+pub(crate) mod packed;
 mod reader;
 mod writer;
 
@@ -49,6 +52,9 @@ pub enum Op {
     Retract {
         /// The transaction that asserted what is retracted: whoever applies the log needs no index to close the row.
         from: T,
+        /// True if no history is kept of the fact: of an attribute with `:db/noHistory`. Whoever applies the log drops
+        /// the closed row at once, so that no background job decides when the past is forgotten.
+        forget: bool,
     },
 }
 

@@ -6,7 +6,7 @@ use super::*;
 use crate::datom::arbitrary::{attribute, entity, storable};
 
 fn any_datom() -> impl Strategy<Value = LogDatom> {
-    let op = prop_oneof![3 => Just(Op::Assert), 1 => any::<u64>().prop_map(|from| Op::Retract { from })];
+    let op = prop_oneof![3 => Just(Op::Assert), 1 => any::<(u64, bool)>().prop_map(|(from, forget)| Op::Retract { from, forget })];
     (entity(), attribute(), storable(), op).prop_map(|(e, a, v, op)| LogDatom { e, a, v, op })
 }
 
@@ -33,6 +33,7 @@ mod in_storage {
     use crate::backend::fault::{Fault, FaultyStorage};
     use crate::backend::{DatabaseId, MemoryStorage, Sequence, Storage};
     use crate::error::{Error, Result};
+    use crate::rest::Rest;
 
     const DATABASE: DatabaseId = DatabaseId(0xfeed << 112 | 1);
     const LOG: Sequence = Sequence::Log(DATABASE);
@@ -43,7 +44,7 @@ mod in_storage {
 
     fn open_shared(storage: Arc<dyn Storage>) -> Result<(Log, Vec<LogBatch>)> {
         let mut batches = Vec::new();
-        let log = Log::open(storage, DATABASE, &mut |batch| {
+        let log = Log::open(storage, DATABASE, &Rest::none(), &mut |batch| {
             batches.push(batch);
             Ok(())
         })?;
@@ -126,7 +127,7 @@ mod in_storage {
             assert_eq!(read(&log, range), expected.collect::<Vec<_>>());
         }
         for batch in batches.iter().filter(|batch| !batch.txs.is_empty()) {
-            assert_eq!(log.reader().batch_of(batch.txs[0].t), batch.seq);
+            assert_eq!(log.reader().batch_of(batch.txs[0].t).expect("a sound log"), batch.seq);
         }
         let mut seen = 0;
         log.reader()
@@ -179,7 +180,7 @@ mod in_storage {
             let check = |bytes: &[u8]| {
                 storage.damage_slot(LOG, seq as u64, |slot| *slot = bytes.to_vec());
                 let mut replayed = Vec::new();
-                let end = Log::open(Arc::new(storage.clone()), DATABASE, &mut |batch| {
+                let end = Log::open(Arc::new(storage.clone()), DATABASE, &Rest::none(), &mut |batch| {
                     replayed.push(batch);
                     Ok(())
                 });
@@ -284,8 +285,9 @@ mod in_storage {
     /// A log in which an append has just failed with an unknown outcome, `fault` having met its first attempt.
     fn in_doubt(memory: &MemoryStorage, fault: Fault) -> Log {
         let mut storage = FaultyStorage::new(Arc::new(memory.clone()));
-        // Two calls open the log: its end, and beyond it. Then nothing is heard for as long as is tried.
-        let silent = 2..2 + 2 * crate::backend::settle::ATTEMPTS as u64;
+        // Three calls open the log: its end, beyond it, and whether there are segments. Then nothing is heard for as
+        // long as is tried.
+        let silent = 3..3 + 2 * crate::backend::settle::ATTEMPTS as u64;
         for call in silent.clone() {
             storage = storage.at(call, if call == silent.start { fault } else { Fault::LostRequest });
         }

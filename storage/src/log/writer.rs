@@ -6,11 +6,15 @@
 
 use std::sync::Arc;
 
-use super::reader::{Ends, LogReader, READ_AHEAD};
+use super::chain;
+use super::reader::{Known, LogReader, READ_AHEAD};
 use super::{Appended, Chain, LogBatch};
 use crate::backend::{DatabaseId, Filled, Sequence, Storage, settle, within_limits};
 use crate::datom::T;
 use crate::error::{Error, Result};
+use crate::frame;
+use crate::rest::Rest;
+use crate::root::LogEnd;
 
 /// The log of one database. It knows its end; only one thread appends.
 #[derive(Debug)]
@@ -18,25 +22,53 @@ pub struct Log {
     storage: Arc<dyn Storage>,
     database: DatabaseId,
     chain: Chain,
-    ends: Ends,
+    known: Known,
     /// The frame of an append whose outcome is not known yet.
     unsettled: Option<Vec<u8>>,
 }
 
 impl Log {
-    /// Opens the log of a database and hands every batch to `apply`, oldest first.
+    /// Opens the log of a database after what a root packed, and hands every batch from there on to `apply`, oldest
+    /// first, without facts that were removed for ever. Batches below are not read.
     ///
-    /// A flipped byte, a missing slot or a broken chain is an error that names the slot.
+    /// A flipped byte, a missing slot or a broken chain is an error that names the slot; so is a root that is older
+    /// than one which packed more.
     pub fn open(
         storage: Arc<dyn Storage>,
         database: DatabaseId,
+        rest: &Rest,
         apply: &mut dyn FnMut(LogBatch) -> Result<()>,
     ) -> Result<Log> {
-        let (chain, ends) = (Chain::new(database), Ends::default());
-        let mut log = Log { storage, database, chain, ends, unsettled: None };
+        let root = rest.inner.as_ref().map(|inner| &inner.root);
+        let chain = match root {
+            Some(root) => Chain::after(database, &root.log_end),
+            None => Chain::new(database),
+        };
+        let mut log = Log { storage, database, chain, known: Known::above(rest), unsettled: None };
+        if let Some(root) = root {
+            log.refuse_older(&root.log_end)?;
+        }
         log.catch_up(apply)?;
         log.refuse_gap()?;
         Ok(log)
+    }
+
+    /// The last batch that was packed stands in its slot still, whoever deleted those before: if it does not, or is
+    /// another, this is not the root that the log goes on from.
+    fn refuse_older(&self, end: &LogEnd) -> Result<()> {
+        let Some(last) = end.seq.checked_sub(1) else { return Ok(()) };
+        let slots = settle::repeat(|| self.storage.read_slots(self.sequence(), last, 1))?;
+        let place = self.sequence().slot(last);
+        let Some(bytes) = slots.first() else {
+            let what = "it is missing, the last that the newest root packed: a newer root packed more, or it is lost";
+            return Err(Error::corrupt(place, what));
+        };
+        let link = chain::open(self.database, bytes, &place)?.link;
+        if link != end.previous {
+            let what = format!("its frame is {link:032x}, the newest root packed {:032x}", end.previous);
+            return Err(Error::corrupt(place, what));
+        }
+        Ok(())
     }
 
     /// Reads on to the end of the log, which others may have moved, and hands every batch to `apply`.
@@ -48,10 +80,11 @@ impl Log {
                 return Ok(());
             }
             for bytes in frames {
-                let batch = self.chain.accept(&bytes)?;
-                self.ends.push(self.chain.next_t());
+                let mut batch = self.chain.accept(&bytes)?;
                 // Whatever stands in its slot, an append in doubt is settled by it.
                 self.unsettled = None;
+                self.known.excise(&mut batch);
+                self.known.push(&batch, self.chain.next_t());
                 apply(batch)?;
             }
         }
@@ -69,7 +102,22 @@ impl Log {
             let what = format!("it is missing, slot {} is there", empty + 1);
             return Err(Error::corrupt(self.sequence().slot(empty), what));
         }
+        if empty == 0 {
+            self.refuse_lost_root()?;
+        }
         Ok(())
+    }
+
+    /// A log of nothing, where something was put to rest: what packed it is lost.
+    fn refuse_lost_root(&self) -> Result<()> {
+        let segments = settle::repeat(|| self.storage.list_segments(self.database, None, 1))?;
+        match segments.first() {
+            Some(segment) => {
+                let what = format!("it is missing, and so is every root, but {segment} is there");
+                Err(Error::corrupt(self.sequence().slot(0), what))
+            }
+            None => Ok(()),
+        }
     }
 
     /// The number the next batch must have.
@@ -103,17 +151,17 @@ impl Log {
         let other = match stands {
             Some(bytes) if bytes != ours => Some(self.chain.accept(&bytes)?),
             _ => {
-                self.chain.pass(batch, &ours);
+                self.chain.pass(batch, frame::checksum(&ours));
                 None
             }
         };
-        self.ends.push(self.chain.next_t());
+        self.known.push(other.as_ref().unwrap_or(batch), self.chain.next_t());
         Ok(other.map_or(Appended::Done, Appended::Taken))
     }
 
     /// A handle that reads transactions by number while another thread appends.
     pub fn reader(&self) -> LogReader {
-        LogReader::new(Arc::clone(&self.storage), self.database, self.ends.clone())
+        LogReader::new(Arc::clone(&self.storage), self.database, self.known.clone())
     }
 
     fn sequence(&self) -> Sequence {
