@@ -4,11 +4,10 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use super::layer::{self, Generation, Layer};
-use super::run::{Columns, Run};
-use super::sort;
 use crate::datom::columns::{heap_word, value_at};
 use crate::datom::{Order, T, Value, ValueRef, code};
 use crate::log::{LogDatom, Op};
+use crate::run::{Columns, Run, sort};
 
 // Tests have low limits, so that short histories cross them.
 
@@ -20,11 +19,17 @@ const FULL_BYTES: usize = 1 << 30;
 /// a value can be is short beside what is then left to the reach of an offset.
 const MOST_BYTES: usize = if cfg!(test) { 2_000 } else { u32::MAX as usize - FULL_BYTES };
 
+/// Bytes of a row, and of one with its closing time.
+const OPEN_BYTES: usize = 29;
+const CLOSED_BYTES: usize = 37;
+
 /// What some transactions opened, and what they closed, in the order of the log.
 #[derive(Debug, Default)]
 pub(super) struct Intake {
     opened: Columns,
     closed: Columns,
+    /// The closed rows of which no history is kept: each leaves a tombstone only.
+    forgotten: Vec<u32>,
     heap: Vec<u8>,
     first: Option<T>,
     last: T,
@@ -41,9 +46,19 @@ impl Intake {
         self.heap.len() + length < MOST_BYTES || self.heap.is_empty()
     }
 
+    pub(super) fn rows(&self) -> usize {
+        self.opened.len() + self.closed.len()
+    }
+
+    /// Bytes of memory once it is sorted, nearly: three orders, and of a closing two rows.
+    pub(super) fn bytes(&self) -> usize {
+        3 * (self.opened.len() * OPEN_BYTES + self.closed.len() * (OPEN_BYTES + CLOSED_BYTES))
+            + self.heap.len()
+    }
+
     /// True if it is time to sort.
     pub(super) fn is_full(&self) -> bool {
-        self.opened.len() + self.closed.len() >= FULL_ROWS || self.heap.len() >= FULL_BYTES
+        self.rows() >= FULL_ROWS || self.heap.len() >= FULL_BYTES
     }
 
     /// Makes room for the rows of a transaction.
@@ -64,32 +79,46 @@ impl Intake {
         });
         let (rows, from) = match datom.op {
             Op::Assert => (&mut self.opened, t),
-            Op::Retract { from } => (&mut self.closed, from),
+            Op::Retract { from, .. } => (&mut self.closed, from),
         };
         rows.e.push(datom.e.0);
         rows.a.push(datom.a.0);
         rows.tag.push(datom.v.tag());
         rows.word.push(word);
         rows.from.push(from);
-        if let Op::Retract { .. } = datom.op {
+        if let Op::Retract { forget, .. } = datom.op {
             rows.to.push(t);
+            if forget {
+                self.forgotten.push(rows.to.len() as u32 - 1);
+            }
         }
         self.first.get_or_insert(t);
         self.last = t;
     }
 
+    /// The closed rows of which history is kept, if those are not all.
+    fn remembered(&self) -> Option<Vec<u32>> {
+        let mut forgotten = self.forgotten.iter().peekable();
+        let is_remembered = |row: &u32| forgotten.next_if_eq(&row).is_none();
+        (!self.forgotten.is_empty()).then(|| (0..self.closed.len() as u32).filter(is_remembered).collect())
+    }
+
     /// Sorts. What was opened and closed here is left out of the layer. `older` is how many rows closed before.
     pub(super) fn finish(self, older: usize) -> (Option<Layer>, Vec<Generation>) {
         let Some(first) = self.first else { return (None, Vec::new()) };
+        let (remembered, forgets) = (self.remembered(), !self.forgotten.is_empty());
         let heap = Arc::new(self.heap);
-        let generations =
-            generations(&self.closed, &heap, layer::generation_limit(older + self.closed.len()));
+        let limit = layer::generation_limit(older + self.closed.len());
+        let generations = match remembered {
+            Some(rows) => generations(&self.closed.gather(&rows), &heap, limit),
+            None => generations(&self.closed, &heap, limit),
+        };
         let mut open = sort::open_orders(&self.opened, &heap);
         let mut dead = sort::open_orders(&self.closed, &heap);
         annihilate(&self.opened, &mut open, &self.closed, &mut dead, &heap);
         let tombstones = Columns { to: Vec::new(), ..self.closed };
-        let layer =
-            Layer::new(runs(&self.opened, &open, &heap), runs(&tombstones, &dead, &heap), first, self.last);
+        let (open, dead) = (runs(&self.opened, &open, &heap), runs(&tombstones, &dead, &heap));
+        let layer = Layer::new(open, dead, first, self.last, forgets);
         (Some(layer.trimmed()), generations)
     }
 }
@@ -152,6 +181,13 @@ fn annihilate(
     }
     open.iter_mut().for_each(|order| order.retain(|row| !gone_open[*row as usize]));
     dead.iter_mut().for_each(|order| order.retain(|row| !gone_dead[*row as usize]));
+}
+
+/// The rows of a generation's first run taken in again, so that the heap holds nothing else.
+pub(super) fn repack_closed(closed: &Run) -> [Run; 3] {
+    let mut rows = closed.rows.clone();
+    let heap = Arc::new(copy_values(&mut rows, &closed.heap));
+    runs(&rows, &sort::closed_orders(&rows, &heap), &heap)
 }
 
 /// The rows of a layer's first runs taken in again, so that the heap holds nothing else.

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 
 use super::intake;
-use super::merge::{join_heaps, settle, weave};
-use super::run::{Columns, Run};
 use crate::datom::order::AVET_MAX_BYTES;
-use crate::datom::{Order, T};
+use crate::datom::{AttrId, EntityId, Order, T};
+use crate::root::Excision;
+use crate::run::merge::{join_heaps, settle, weave};
+use crate::run::{Columns, Run};
 
 /// Closed rows in a generation, up to which it may always be merged. Few in tests, so that there are many generations.
 const SMALL_GENERATION: usize = if cfg!(test) { 16 } else { 1 << 16 };
@@ -28,15 +29,18 @@ pub(crate) struct Layer {
     pub(crate) last: T,
     /// The attributes that have values too long for AVET, sorted; may name some that had.
     pub(crate) long: Vec<u32>,
+    /// True if some tombstones may be of forgotten facts: those are gone from every moment, also before this layer.
+    pub(crate) forgets: bool,
     /// Bytes of the heap that belong to a row.
     used: usize,
 }
 
 impl Layer {
-    pub(super) fn new(open: [Run; 3], dead: [Run; 3], first: T, last: T) -> Layer {
+    pub(super) fn new(open: [Run; 3], dead: [Run; 3], first: T, last: T, forgets: bool) -> Layer {
         let used = used_bytes(&open[0].rows) + used_bytes(&dead[0].rows);
         let long = long_attributes(&open[1].rows);
-        Layer { open, dead, first, last, long, used }
+        let forgets = forgets && dead[0].len() > 0;
+        Layer { open, dead, first, last, long, forgets, used }
     }
 
     /// The open rows in an order.
@@ -71,11 +75,12 @@ impl Layer {
 
     /// True if a newer neighbour should be merged into this.
     pub(super) fn is_due(&self, newer: &Layer) -> bool {
-        self.rows() <= newer.rows() && self.heap().len() + newer.heap().len() <= u32::MAX as usize
+        self.rows() <= newer.rows() && are_in_reach(self.heap(), newer.heap())
     }
 
     /// This and its newer neighbour as one: what the newer closed is gone.
     pub(super) fn merge(&self, newer: &Layer) -> Layer {
+        assert!(are_in_reach(self.heap(), newer.heap()), "values of 4 GiB: novelty is bounded far below");
         let (heap, shift) = join_heaps(self.heap(), newer.heap());
         let parts = [0, 1, 2].map(|i| {
             let (open, unmet) = settle(&self.open[i], &newer.open[i], &newer.dead[i], shift, &heap);
@@ -92,6 +97,7 @@ impl Layer {
                 self.used + newer.used
             },
             long: union(&self.long, &newer.long),
+            forgets: (self.forgets || newer.forgets) && dead[0].len() > 0,
             open,
             dead,
             first: self.first,
@@ -100,13 +106,24 @@ impl Layer {
         merged.trimmed()
     }
 
+    /// Without the facts that were removed for ever; none if nothing is left.
+    pub(super) fn without(self: &Arc<Layer>, excisions: &[Excision]) -> Option<Arc<Layer>> {
+        let (open, dead) = (left_in(&self.open[0], excisions), left_in(&self.dead[0], excisions));
+        if open.len() + dead.len() == self.rows() {
+            return Some(Arc::clone(self));
+        }
+        let [open, dead] = intake::repack(&open, &dead);
+        let layer = Layer::new(open, dead, self.first, self.last, self.forgets);
+        (layer.rows() > 0).then(|| Arc::new(layer))
+    }
+
     /// The same; without the values of rows that are gone, if they are the greater part of the heap.
     pub(super) fn trimmed(self) -> Layer {
         if self.heap().len() <= 2 * self.used + (1 << 16) {
             return self;
         }
         let [open, dead] = intake::repack(&self.open[0], &self.dead[0]);
-        Layer::new(open, dead, self.first, self.last)
+        Layer::new(open, dead, self.first, self.last, self.forgets)
     }
 }
 
@@ -147,15 +164,26 @@ impl Generation {
         &self.closed[0].heap
     }
 
+    /// Without the facts that were removed for ever; none if nothing is left. The closing times stay those of all.
+    pub(super) fn without(self: &Arc<Generation>, excisions: &[Excision]) -> Option<Arc<Generation>> {
+        let left = left_in(&self.closed[0], excisions);
+        if left.len() == self.rows() {
+            return Some(Arc::clone(self));
+        }
+        let generation = |left| Arc::new(Generation::new(intake::repack_closed(left), self.first, self.last));
+        (left.len() > 0).then(|| generation(&left))
+    }
+
     /// True if a newer neighbour should be merged into this.
     pub(super) fn is_due(&self, newer: &Generation, limit: usize) -> bool {
         self.rows() <= newer.rows()
             && self.rows() + newer.rows() <= limit
-            && self.heap().len() + newer.heap().len() <= u32::MAX as usize
+            && are_in_reach(self.heap(), newer.heap())
     }
 
     /// This and its newer neighbour as one.
     pub(super) fn merge(&self, newer: &Generation) -> Generation {
+        assert!(are_in_reach(self.heap(), newer.heap()), "values of 4 GiB: novelty is bounded far below");
         let (heap, shift) = join_heaps(self.heap(), newer.heap());
         Generation {
             closed: [0, 1, 2].map(|i| weave(&self.closed[i], &newer.closed[i], shift, &heap)),
@@ -165,6 +193,22 @@ impl Generation {
             long: union(&self.long, &newer.long),
         }
     }
+}
+
+/// True if offsets reach all of two heaps in one.
+fn are_in_reach(older: &[u8], newer: &[u8]) -> bool {
+    older.len() + newer.len() <= u32::MAX as usize
+}
+
+/// The rows of a run in EAVT that no excision takes.
+fn left_in(run: &Run, excisions: &[Excision]) -> Run {
+    let rows = &run.rows;
+    let is_left = |row: usize| {
+        let (e, a, v) = (EntityId(rows.e[row]), AttrId(rows.a[row]), run.value(row));
+        !excisions.iter().any(|excision| excision.takes(e, a, v, rows.from[row]))
+    };
+    let left: Vec<u32> = (0..run.len()).filter(|row| is_left(*row)).map(|row| row as u32).collect();
+    run.pick(&left)
 }
 
 fn used_bytes(rows: &Columns) -> usize {

@@ -10,22 +10,19 @@
 //! neighbouring ranges of transactions, oldest first, and grow geometrically, so there are few of each and a fact is
 //! moved a logarithmic number of times.
 //!
-//! Invariants: a fact (e, a, v, from) is open in at most one layer; a tombstone has one target, in an older layer; a
-//! fact closed inside a layer is absent from it; every closed row is in exactly one generation. Nothing here is ever
-//! changed: a clone is a snapshot.
+//! Invariants: a fact (e, a, v, from) is open in at most one layer; a tombstone has one target, in an older layer or at
+//! rest; a fact closed inside a layer is absent from it; every closed row of which history is kept is in exactly one
+//! generation; nothing is merged across a [seal](Novelty::sealed). Nothing here is ever changed: a clone is a snapshot.
 
 mod intake;
 mod layer;
-mod merge;
-mod run;
-mod seek;
-mod sort;
+#[cfg(test)]
+mod proofs;
+mod seal;
 
 use std::sync::Arc;
 
 pub(crate) use self::layer::{Generation, Layer};
-pub(crate) use self::run::{Run, bisect, gallop};
-pub(crate) use self::seek::Lead;
 
 use self::intake::Intake;
 use crate::datom::T;
@@ -42,6 +39,8 @@ struct Lists {
     layers: Vec<Arc<Layer>>,
     generations: Vec<Arc<Generation>>,
     basis: Option<T>,
+    /// What is up to here is not merged with what is newer.
+    seal: Option<T>,
 }
 
 impl Novelty {
@@ -70,12 +69,28 @@ impl Novelty {
         bulk.finish()
     }
 
-    /// The newest transaction here.
+    /// These facts and newer ones, side by side.
+    pub(crate) fn joined(&self, newer: &Novelty) -> Novelty {
+        let (ours, theirs) = (&*self.lists, &*newer.lists);
+        debug_assert!(
+            theirs.layers.first().is_none_or(|layer| Some(layer.first) > ours.basis),
+            "newer facts"
+        );
+        let lists = Lists {
+            layers: [&ours.layers[..], &theirs.layers].concat(),
+            generations: [&ours.generations[..], &theirs.generations].concat(),
+            basis: theirs.basis.or(ours.basis),
+            seal: theirs.seal,
+        };
+        Novelty { lists: Arc::new(lists) }
+    }
+
+    /// The newest transaction here; if there is none, the one that this begins above.
     pub fn basis(&self) -> Option<T> {
         self.lists.basis
     }
 
-    /// How much is held.
+    /// How much is held. Costs a few additions a layer.
     pub fn size(&self) -> NoveltySize {
         let (layers, generations) = (&self.lists.layers, &self.lists.generations);
         NoveltySize {
@@ -84,8 +99,7 @@ impl Novelty {
             open: layers.iter().map(|layer| layer.open_rows()).sum(),
             tombstones: layers.iter().map(|layer| layer.tombstones()).sum(),
             closed: generations.iter().map(|generation| generation.rows()).sum(),
-            bytes: layers.iter().map(|layer| layer.bytes()).sum::<usize>()
-                + generations.iter().map(|generation| generation.bytes()).sum::<usize>(),
+            bytes: self.lists.bytes(),
         }
     }
 
@@ -141,6 +155,18 @@ impl Bulk {
         }
     }
 
+    /// Rows held so far: what was opened and what was closed, those of the novelty under it included.
+    pub fn rows(&self) -> usize {
+        let layers = self.lists.layers.iter().map(|layer| layer.open_rows() + layer.tombstones());
+        layers.sum::<usize>() + self.lists.closed_rows() + self.intake.rows()
+    }
+
+    /// Bytes of memory that what is held will have when it is finished, or a little more: whoever replays a long log
+    /// cuts it by this. Costs a few additions a layer.
+    pub fn bytes(&self) -> usize {
+        self.lists.bytes() + self.intake.bytes()
+    }
+
     /// All facts taken, as a value.
     pub fn finish(mut self) -> Novelty {
         self.seal();
@@ -159,8 +185,19 @@ impl Bulk {
 }
 
 impl Lists {
+    /// True if what ends with `last` may be merged with what is newer.
+    fn is_above_seal(&self, last: T) -> bool {
+        self.seal.is_none_or(|seal| last > seal)
+    }
+
+    fn bytes(&self) -> usize {
+        self.layers.iter().map(|layer| layer.bytes()).sum::<usize>()
+            + self.generations.iter().map(|generation| generation.bytes()).sum::<usize>()
+    }
+
     fn add_layer(&mut self, mut newest: Layer) {
         while let Some(older) = self.layers.last()
+            && self.is_above_seal(older.last)
             && older.is_due(&newest)
         {
             newest = older.merge(&newest);
@@ -176,6 +213,7 @@ impl Lists {
     fn add_generation(&mut self, mut newest: Generation) {
         let limit = layer::generation_limit(self.closed_rows());
         while let Some(older) = self.generations.last()
+            && self.is_above_seal(older.last)
             && older.is_due(&newest, limit)
         {
             newest = older.merge(&newest);
