@@ -1,0 +1,234 @@
+//! The index job: sealed novelty becomes a tier and a generation, the log is packed, the next root is published.
+//!
+//! ```text
+//!   sealed novelty ──> open rows, tombstones ──> tiers    (merged while the rewriting stays within its bound)
+//!                  └─> closed rows ───────────> generations
+//!   log slots ──────> log segments ──┬─> freed list ──> root slot
+//! ```
+//!
+//! Everything a job writes has names of its own, and nothing there is changed; filling the next root slot makes all of
+//! it the database's at once. A job that ends before, however it ends, leaves only segments that no root names
+//! ([`sweep_orphans`] takes them away).
+
+mod excise;
+pub(crate) mod garbage;
+mod log;
+mod merge;
+mod notes;
+mod past;
+mod rebuild;
+mod rule;
+#[cfg(test)]
+mod tests;
+mod tiers;
+mod verify;
+
+use std::sync::Arc;
+
+pub use self::garbage::{Collected, Revisions, collect, sweep_orphans};
+pub use self::rebuild::Rebuild;
+pub use self::verify::{Problem, Progress, Report, Verify};
+
+use self::excise::Filter;
+use crate::backend::{DatabaseId, Filled, Sequence, Storage, settle};
+use crate::cache::Cache;
+use crate::datom::{Order, T};
+use crate::error::{Error, Result};
+use crate::log::LogReader;
+use crate::novelty::{Generation, Layer, Novelty};
+use crate::rest::{ROOT_HINT, Rest};
+use crate::root::{Excision, Root};
+use crate::tree::builder::Writer;
+use crate::tree::nodes::Nodes;
+
+/// How trees are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Tiers are merged while at most so many rows are rewritten per row merged.
+    pub rewrite_bound: u64,
+    /// And whenever there are more tiers than this.
+    pub most_tiers: usize,
+    /// A generation has at most this many rows, or a sixteenth of all closed rows if that is more.
+    pub generation_rows: u64,
+    /// The size leaves are cut to; the storage's preference if none.
+    pub leaf_bytes: Option<usize>,
+}
+
+impl Default for Settings {
+    fn default() -> Settings {
+        Settings { rewrite_bound: 8, most_tiers: 8, generation_rows: 1 << 16, leaf_bytes: None }
+    }
+}
+
+/// What a job needs.
+#[derive(Debug)]
+pub struct Job<'j> {
+    /// Where it writes.
+    pub storage: &'j Arc<dyn Storage>,
+    /// Of which database.
+    pub database: DatabaseId,
+    /// What the new root's reads go through.
+    pub cache: &'j Arc<Cache>,
+    /// The newest root.
+    pub rest: &'j Rest,
+    /// Novelty whose seal says how far the job goes; what is newer is left alone.
+    pub novelty: &'j Novelty,
+    /// The log, to be packed as far as its batches end by the seal.
+    pub log: &'j LogReader,
+    /// The writer's epoch.
+    pub epoch: u64,
+    /// The job's number: random.
+    pub job: u64,
+    /// The time, microseconds since 1970.
+    pub now: i64,
+    /// How trees are kept.
+    pub settings: Settings,
+    /// Facts to be removed for ever, not in the root yet; the seal is not below their transactions.
+    pub excise: &'j [Excision],
+}
+
+/// What a job did.
+#[derive(Clone, Debug)]
+pub struct Done {
+    /// The new root.
+    pub rest: Rest,
+    /// Rows of the novelty that was put to rest, over all orders, history included.
+    pub rows_new: u64,
+    /// Rows written to leaves, over all orders, history included.
+    pub rows_written: u64,
+    /// Segments and bytes written.
+    pub segments: u64,
+    /// Bytes written.
+    pub bytes: u64,
+}
+
+/// What the parts of a job share.
+struct Work<'j> {
+    nodes: Nodes,
+    out: Writer<'j>,
+    settings: Settings,
+    leaf_bytes: usize,
+    filter: Filter<'j>,
+}
+
+impl<'j> Work<'j> {
+    fn new(
+        storage: &'j Arc<dyn Storage>,
+        database: DatabaseId,
+        cache: &Arc<Cache>,
+        (epoch, job): (u64, u64),
+        settings: Settings,
+    ) -> Work<'j> {
+        Work {
+            nodes: Nodes { storage: Arc::clone(storage), database, cache: Arc::clone(cache) },
+            out: Writer::new(&**storage, database, epoch, job),
+            settings,
+            leaf_bytes: settings.leaf_bytes.unwrap_or(storage.limits().segment_bytes),
+            filter: Filter::default(),
+        }
+    }
+
+    /// The next root's trees and notes; the trees may not be written yet.
+    fn put_to_rest(
+        &mut self,
+        old: &Root,
+        layer: Option<&Layer>,
+        generation: Option<&Generation>,
+    ) -> Result<Root> {
+        let mut new = old.clone();
+        for order in Order::ALL {
+            let tiers = &old.tiers[order as usize];
+            new.tiers[order as usize] = tiers::next(self, order, tiers, layer)?;
+        }
+        new.generations = past::next(self, &old.generations, generation)?;
+        new.attributes = notes::next(&old.attributes, layer, generation);
+        // Leaves that stay may have been cut to another size.
+        new.leaf_bytes = old.leaf_bytes.max(self.leaf_bytes as u64);
+        Ok(new)
+    }
+
+    /// Fills the root's slot.
+    fn publish(&self, root: &Root) -> Result<()> {
+        let (storage, database) = (self.out.storage, self.nodes.database);
+        let frame = root.seal(database)?;
+        match settle::fill(storage, Sequence::Root(database), root.revision, &frame)? {
+            Filled::Done => {}
+            Filled::Taken(_) => return Err(Error::Superseded { revision: root.revision }),
+        }
+        // Only a place to start looking from: it may be lost.
+        let _ = storage.set_hint(database, ROOT_HINT, &root.revision.to_be_bytes());
+        log::drop_packed_slots(storage, database, root);
+        Ok(())
+    }
+
+    fn done(self, root: Root, rows_new: u64) -> Done {
+        let Work { nodes, out: Writer { segments, bytes, rows: rows_written, .. }, .. } = self;
+        Done { rest: Rest::of(root, nodes), rows_new, rows_written, segments, bytes }
+    }
+}
+
+/// How many rows a job puts to rest, over all orders.
+fn sealed_rows(layer: Option<&Layer>, generation: Option<&Generation>) -> u64 {
+    let open = |order| layer.map_or(0, |layer| layer.open(order).len() + layer.dead(order).len());
+    let closed = |order| generation.map_or(0, |generation| generation.closed(order).len());
+    Order::ALL.map(|order| (open(order) + closed(order)) as u64).iter().sum()
+}
+
+impl Job<'_> {
+    /// Does it. [`Error::Superseded`] if another job published first: then nothing changed.
+    pub fn run(&self) -> Result<Done> {
+        let old = self.rest.inner.as_ref().map(|inner| inner.root.clone());
+        let old = old.unwrap_or_else(|| Root::empty(self.database));
+        let (layer, generation) = self.novelty.under_seal();
+        let (layer, generation) = (layer.as_deref(), generation.as_deref());
+        self.check(&old, layer)?;
+        let mut work =
+            Work::new(self.storage, self.database, self.cache, (self.epoch, self.job), self.settings);
+        work.filter = Filter::new(self.excise);
+        let mut new = work.put_to_rest(&old, layer, generation)?;
+        self.describe(&old, &mut new)?;
+        log::pack(&mut work, &old, &mut new, self.excise)?;
+        work.out.flush()?;
+        let gone = garbage::unreachable(&work.nodes, &old, &new)?;
+        new.freed.extend(garbage::list(&mut work.out, &gone, new.revision, self.now)?);
+        work.out.flush()?;
+        work.publish(&new)?;
+        Ok(work.done(new, sealed_rows(layer, generation)))
+    }
+
+    /// What is under the seal must lie above what is at rest.
+    fn check(&self, old: &Root, layer: Option<&Layer>) -> Result<()> {
+        match (old.basis, layer) {
+            (Some(basis), Some(layer)) if layer.first <= basis => {
+                let place = format!("trees of database {}", self.database);
+                let what = format!("novelty from transaction {} on, {basis} is at rest already", layer.first);
+                Err(Error::OutOfOrder { place, what })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What a root says beside its trees.
+    fn describe(&self, old: &Root, new: &mut Root) -> Result<()> {
+        new.revision = old.revision.wrapping_add(1);
+        (new.epoch, new.job, new.at) = (self.epoch, self.job, self.now);
+        new.basis = old.basis.max(self.novelty.seal());
+        if new.basis != old.basis {
+            new.instant = self.instant_of(new.basis)?;
+        }
+        new.freed = garbage::uncollected(&**self.storage, self.database, old)?;
+        new.excisions.extend_from_slice(self.excise);
+        Ok(())
+    }
+
+    fn instant_of(&self, basis: Option<T>) -> Result<i64> {
+        let Some(t) = basis else { return Ok(0) };
+        let mut instant = None;
+        self.log.read(t..t + 1, &mut |tx| {
+            instant = Some(tx.instant);
+            true
+        })?;
+        let place = format!("log of database {}", self.database);
+        instant.ok_or_else(|| Error::corrupt(place, format!("transaction {t} is not there, its facts are")))
+    }
+}
