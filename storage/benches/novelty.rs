@@ -183,7 +183,11 @@ fn reads(rows: u64) {
 
 fn raise(n: u64, from: T, t: T, old: i64, by: i64) -> LoggedTx {
     let fact = |v: i64, op: Op| LogDatom { e: entity(n), a: SALARY, v: Value::Long(v), op };
-    LoggedTx { t, instant: 0, datoms: vec![fact(old, Op::Retract { from }), fact(old + by, Op::Assert)] }
+    LoggedTx {
+        t,
+        instant: 0,
+        datoms: vec![fact(old, Op::Retract { from, forget: false }), fact(old + by, Op::Assert)],
+    }
 }
 
 /// Everyone gets `versions` raises, one after the other.

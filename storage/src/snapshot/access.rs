@@ -1,11 +1,10 @@
 //! Which order answers a pattern, and what it leaves to be looked at row by row.
 
-use std::ops::ControlFlow;
-
+use super::emit::Flow;
 use super::era::Era;
 use crate::datom::order::AVET_MAX_BYTES;
 use crate::datom::{Order, Pattern, Tag, ValueBound, ValueRef};
-use crate::novelty::{Lead, Run};
+use crate::run::{Lead, Run};
 
 /// A way to the facts of a pattern.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -125,26 +124,22 @@ fn left_open<'p>(order: Order, lead: &Lead<'p>, places: usize) -> Sieve<'p> {
 pub(super) fn each_path<'p>(
     era: &Era<'_>,
     pattern: &Pattern<'p>,
-    visit: &mut dyn FnMut(&Path<'p>) -> ControlFlow<()>,
-) -> ControlFlow<()> {
+    visit: &mut dyn FnMut(&Path<'p>) -> Flow,
+) -> Flow {
     match access(pattern) {
         Access::Seek(order) => visit(&Path::new(order, pattern)),
         Access::Value => value_paths(era, pattern, visit),
         Access::ValueOfAny => {
-            let (Some(tag), short, long) = lengths(&pattern.v) else { return ControlFlow::Continue(()) };
+            let (Some(tag), short, long) = lengths(&pattern.v) else { return Ok(()) };
             for a in era.attributes_with(tag, short, long) {
                 value_paths(era, &Pattern { a: Some(a), ..*pattern }, visit)?;
             }
-            ControlFlow::Continue(())
+            Ok(())
         }
     }
 }
 
-fn value_paths<'p>(
-    era: &Era<'_>,
-    pattern: &Pattern<'p>,
-    visit: &mut dyn FnMut(&Path<'p>) -> ControlFlow<()>,
-) -> ControlFlow<()> {
+fn value_paths<'p>(era: &Era<'_>, pattern: &Pattern<'p>, visit: &mut dyn FnMut(&Path<'p>) -> Flow) -> Flow {
     let (_, short, long) = lengths(&pattern.v);
     if short {
         visit(&Path::new(Order::Avet, pattern))?;
@@ -152,7 +147,7 @@ fn value_paths<'p>(
     if long && pattern.a.is_some_and(|a| era.has_long(a)) {
         visit(&Path::long(pattern))?;
     }
-    ControlFlow::Continue(())
+    Ok(())
 }
 
 /// The type asked for, whether values in AVET can match, and whether values too long for it can.

@@ -3,36 +3,66 @@
 //! Long stretches are handed on as slices of the run's own columns. Short and sifted ones are copied together until
 //! a batch is full. Copied rows keep pointing into the heap of the run they came from, as long as all come from one;
 //! only when rows of a second heap join them are the values themselves copied.
+//!
+//! Nothing here borrows the rows that were handed in, so that they may come from leaves that live for a moment.
 
 use std::ops::{ControlFlow, Range};
+use std::sync::Arc;
 
 use super::Sink;
 use super::access::Sieve;
 use super::era::Era;
-use super::lanes::Lane;
 use crate::datom::columns::{heap_word, value_at};
 use crate::datom::{Batch, Col, Pattern, T, Tag, ValueCol, ValueRef};
-use crate::novelty::Run;
+use crate::error::{Error, Result};
+use crate::run::Run;
+use crate::run::lanes::Lane;
 
 /// From this many rows on, a stretch is a batch of its own.
 const LONG_STRETCH: usize = 512;
 /// A scan of so few rows is handed on as it lies.
 const FEW_ROWS: usize = 16;
 
+/// Why a scan ends before its rows do.
+#[derive(Debug)]
+pub(super) enum Halt {
+    /// The sink has enough.
+    Enough,
+    /// Rows could not be read.
+    Failed(Error),
+}
+
+/// Whether to go on.
+pub(super) type Flow = Result<(), Halt>;
+
+impl From<Error> for Halt {
+    fn from(error: Error) -> Halt {
+        Halt::Failed(error)
+    }
+}
+
+/// How a scan ended, for whoever asked for it: that the sink had enough is no failure.
+pub(super) fn outcome(flow: Flow) -> Result<()> {
+    match flow {
+        Ok(()) | Err(Halt::Enough) => Ok(()),
+        Err(Halt::Failed(error)) => Err(error),
+    }
+}
+
 /// Hands rows to a sink.
-pub(super) struct Emit<'s, 'n> {
+pub(super) struct Emit<'s> {
     sink: Sink<'s>,
     /// What the pattern says all rows have.
     e: Option<u64>,
     a: Option<u32>,
-    gathered: Gathered<'n>,
+    gathered: Gathered,
     picked: Vec<u32>,
     few: bool,
 }
 
-impl<'s, 'n> Emit<'s, 'n> {
+impl<'s> Emit<'s> {
     /// To a sink, rows of a pattern.
-    pub(super) fn new(sink: Sink<'s>, pattern: &Pattern<'_>) -> Emit<'s, 'n> {
+    pub(super) fn new(sink: Sink<'s>, pattern: &Pattern<'_>) -> Emit<'s> {
         let (e, a) = (pattern.e.map(|e| e.0), pattern.a.map(|a| a.0));
         let gathered = Gathered { no_e: e.is_some(), no_a: a.is_some(), ..Gathered::default() };
         Emit { sink, e, a, gathered, picked: Vec::new(), few: false }
@@ -46,11 +76,11 @@ impl<'s, 'n> Emit<'s, 'n> {
     /// Open rows, as far as they pass the sieve and the window of time.
     pub(super) fn open(
         &mut self,
-        lane: &Lane<'n>,
+        lane: &Lane<'_>,
         rows: Range<usize>,
         sieve: &Sieve<'_>,
         era: &Era<'_>,
-    ) -> ControlFlow<()> {
+    ) -> Flow {
         let run = lane.run;
         if lane.in_time && sieve.is_open() {
             return self.stretch(run, rows);
@@ -61,17 +91,11 @@ impl<'s, 'n> Emit<'s, 'n> {
         for part in parts(rows) {
             self.sift(run, part, &passes)?;
         }
-        ControlFlow::Continue(())
+        Ok(())
     }
 
     /// Closed rows: what of each the view shows.
-    pub(super) fn closed(
-        &mut self,
-        run: &'n Run,
-        rows: Range<usize>,
-        sieve: &Sieve<'_>,
-        era: &Era<'_>,
-    ) -> ControlFlow<()> {
+    pub(super) fn closed(&mut self, run: &Run, rows: Range<usize>, sieve: &Sieve<'_>, era: &Era<'_>) -> Flow {
         let open = sieve.is_open();
         for part in parts(rows) {
             if !era.history {
@@ -93,18 +117,18 @@ impl<'s, 'n> Emit<'s, 'n> {
                 }
             }
         }
-        ControlFlow::Continue(())
+        Ok(())
     }
 
     /// One datom, at a time and of an operation that the row itself does not tell.
-    pub(super) fn datom(&mut self, run: &'n Run, row: usize, t: T, added: bool) -> ControlFlow<()> {
+    pub(super) fn datom(&mut self, run: &Run, row: usize, t: T, added: bool) -> Flow {
         self.room_for(1)?;
         self.gathered.push(run, row, t, added);
-        ControlFlow::Continue(())
+        Ok(())
     }
 
     /// The rows of at most a batch that pass.
-    fn sift(&mut self, run: &'n Run, rows: Range<usize>, passes: &impl Fn(usize) -> bool) -> ControlFlow<()> {
+    fn sift(&mut self, run: &Run, rows: Range<usize>, passes: &impl Fn(usize) -> bool) -> Flow {
         if rows.len() <= FEW_ROWS && self.gathered.len() == 0 {
             return rows.filter(|row| passes(*row)).try_for_each(|row| self.slice(run, row..row + 1));
         }
@@ -121,23 +145,23 @@ impl<'s, 'n> Emit<'s, 'n> {
         }
         self.room_for(kept)?;
         self.gathered.pick(run, &self.picked[..kept]);
-        ControlFlow::Continue(())
+        Ok(())
     }
 
     /// Rows as they are.
-    fn stretch(&mut self, run: &'n Run, rows: Range<usize>) -> ControlFlow<()> {
+    fn stretch(&mut self, run: &Run, rows: Range<usize>) -> Flow {
         if rows.len() >= LONG_STRETCH || self.few {
             self.flush()?;
             return parts(rows).try_for_each(|part| self.slice(run, part));
         }
         self.room_for(rows.len())?;
         self.gathered.extend(run, rows);
-        ControlFlow::Continue(())
+        Ok(())
     }
 
-    fn slice(&mut self, run: &'n Run, rows: Range<usize>) -> ControlFlow<()> {
+    fn slice(&mut self, run: &Run, rows: Range<usize>) -> Flow {
         let columns = &run.rows;
-        (self.sink)(&Batch {
+        let flow = (self.sink)(&Batch {
             len: rows.len(),
             e: self.e.map_or(Col::Each(&columns.e[rows.clone()]), Col::Const),
             a: self.a.map_or_else(|| constant(&columns.a[rows.clone()]), Col::Const),
@@ -148,18 +172,19 @@ impl<'s, 'n> Emit<'s, 'n> {
             },
             t: Col::Each(&columns.from[rows]),
             added: Col::Const(true),
-        })
+        });
+        go_on(flow)
     }
 
     /// Flushes if there is no room for so many more rows, at most a batch.
-    fn room_for(&mut self, rows: usize) -> ControlFlow<()> {
-        if self.gathered.len() + rows > Batch::MAX_ROWS { self.flush() } else { ControlFlow::Continue(()) }
+    fn room_for(&mut self, rows: usize) -> Flow {
+        if self.gathered.len() + rows > Batch::MAX_ROWS { self.flush() } else { Ok(()) }
     }
 
     /// Hands on what was gathered.
-    pub(super) fn flush(&mut self) -> ControlFlow<()> {
+    pub(super) fn flush(&mut self) -> Flow {
         if self.gathered.len() == 0 {
-            return ControlFlow::Continue(());
+            return Ok(());
         }
         let rows = &self.gathered;
         let flow = (self.sink)(&Batch {
@@ -171,8 +196,12 @@ impl<'s, 'n> Emit<'s, 'n> {
             added: constant(&rows.added),
         });
         self.gathered.clear();
-        flow
+        go_on(flow)
     }
+}
+
+fn go_on(flow: ControlFlow<()>) -> Flow {
+    if flow.is_continue() { Ok(()) } else { Err(Halt::Enough) }
 }
 
 /// Rows in pieces of at most a batch.
@@ -195,16 +224,16 @@ fn constant<V: Copy + PartialEq>(column: &[V]) -> Col<'_, V> {
 
 /// Whose heap the gathered rows point into.
 #[derive(Default)]
-enum Heap<'n> {
+enum Heap {
     #[default]
     Nobodys,
-    Borrowed(&'n [u8]),
+    Shared(Arc<Vec<u8>>),
     Own(Vec<u8>),
 }
 
 /// Rows copied together. Of an entity or attribute that all rows have there is no column.
 #[derive(Default)]
-struct Gathered<'n> {
+struct Gathered {
     no_e: bool,
     no_a: bool,
     e: Vec<u64>,
@@ -213,10 +242,10 @@ struct Gathered<'n> {
     word: Vec<i64>,
     t: Vec<T>,
     added: Vec<bool>,
-    heap: Heap<'n>,
+    heap: Heap,
 }
 
-impl<'n> Gathered<'n> {
+impl Gathered {
     fn len(&self) -> usize {
         self.t.len()
     }
@@ -224,7 +253,7 @@ impl<'n> Gathered<'n> {
     fn heap(&self) -> &[u8] {
         match &self.heap {
             Heap::Nobodys => &[],
-            Heap::Borrowed(heap) => heap,
+            Heap::Shared(heap) => heap,
             Heap::Own(heap) => heap,
         }
     }
@@ -239,7 +268,7 @@ impl<'n> Gathered<'n> {
         self.heap = Heap::Nobodys;
     }
 
-    fn push(&mut self, run: &'n Run, row: usize, t: T, added: bool) {
+    fn push(&mut self, run: &Run, row: usize, t: T, added: bool) {
         let rows = &run.rows;
         if !self.no_e {
             self.e.push(rows.e[row]);
@@ -254,7 +283,7 @@ impl<'n> Gathered<'n> {
         self.adopt(&run.heap, self.len() - 1);
     }
 
-    fn extend(&mut self, run: &'n Run, range: Range<usize>) {
+    fn extend(&mut self, run: &Run, range: Range<usize>) {
         if range.len() == 1 {
             return self.push(run, range.start, run.rows.from[range.start], true);
         }
@@ -272,7 +301,7 @@ impl<'n> Gathered<'n> {
         self.adopt(&run.heap, start);
     }
 
-    fn pick(&mut self, run: &'n Run, picked: &[u32]) {
+    fn pick(&mut self, run: &Run, picked: &[u32]) {
         fn copy<V: Copy>(into: &mut Vec<V>, column: &[V], picked: &[u32]) {
             into.extend(picked.iter().map(|row| column[*row as usize]));
         }
@@ -291,9 +320,9 @@ impl<'n> Gathered<'n> {
     }
 
     /// Makes the variable values from row `start` on, which point into `theirs`, point into our heap.
-    fn adopt(&mut self, theirs: &'n [u8], start: usize) {
-        if let Heap::Borrowed(ours) = self.heap
-            && std::ptr::eq(ours, theirs)
+    fn adopt(&mut self, theirs: &Arc<Vec<u8>>, start: usize) {
+        if let Heap::Shared(ours) = &self.heap
+            && Arc::ptr_eq(ours, theirs)
         {
             return;
         }
@@ -301,8 +330,8 @@ impl<'n> Gathered<'n> {
             return;
         }
         match &mut self.heap {
-            Heap::Nobodys => self.heap = Heap::Borrowed(theirs),
-            Heap::Borrowed(ours) => {
+            Heap::Nobodys => self.heap = Heap::Shared(Arc::clone(theirs)),
+            Heap::Shared(ours) => {
                 let mut heap = Vec::new();
                 copy_values(&self.tag[..start], &mut self.word[..start], ours, &mut heap);
                 copy_values(&self.tag[start..], &mut self.word[start..], theirs, &mut heap);

@@ -2,29 +2,36 @@
 //!
 //! ```text
 //!   View, Pattern -> era (which rows the view shows) and access (which order finds the pattern)
-//!                 -> present (open rows of all layers, tombstones settled) -> past (closed rows) -> emit (batches)
+//!                 -> present (open rows at rest and of all layers, tombstones settled) -> past (closed rows)
+//!                 -> emit (batches)
 //! ```
 //!
-//! A present-time scan never looks at a closed row. As of t looks at the layers that began by t, and at the closed
-//! rows of those generations that closed after t.
+//! A present-time scan never looks at a closed row. As of t looks at what is at rest and the layers that began by t, and
+//! at the closed rows of those generations that closed after t. What is at rest answers alone for moments up to its
+//! basis; novelty holds nothing of them.
 
 mod access;
 mod emit;
 mod era;
-mod lanes;
 mod ordered;
+mod past;
+mod present;
+mod sample;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
+mod window;
 
 use std::ops::ControlFlow;
 
 use crate::datom::{Batch, Order, Pattern, T};
 use crate::error::Result;
 use crate::novelty::Novelty;
+use crate::rest::Rest;
 
 use self::access::Path;
-use self::emit::Emit;
+use self::emit::{Emit, outcome};
 use self::era::Era;
+use self::window::window;
 
 /// Which moments a database value shows. The three combine: `since` and `as_of` bound a window, `history` shows
 /// assertions and retractions inside it.
@@ -47,13 +54,24 @@ const COUNTED_BY_SCAN: u64 = 256;
 /// All facts up to a basis, immutable. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Snapshot {
+    rest: Rest,
     novelty: Novelty,
 }
 
 impl Snapshot {
     /// Over these facts.
     pub fn new(novelty: Novelty) -> Snapshot {
-        Snapshot { novelty }
+        Snapshot::over(Rest::none(), novelty)
+    }
+
+    /// Over what is at rest and what is newer: the novelty holds nothing up to the rest's basis.
+    pub fn over(rest: Rest, novelty: Novelty) -> Snapshot {
+        Snapshot { rest, novelty }
+    }
+
+    /// What is at rest under this snapshot.
+    pub fn rest(&self) -> &Rest {
+        &self.rest
     }
 
     /// The novelty under this snapshot.
@@ -66,17 +84,16 @@ impl Snapshot {
     /// The order used is the cheapest for the pattern. Rows come sorted by that order when the view is of the
     /// present (but values too long for AVET come last in a range); other views come in one sorted stream a source.
     pub fn scan(&self, view: &View, pattern: &Pattern<'_>, sink: Sink<'_>) -> Result<()> {
-        let Some(era) = Era::of(&self.novelty, view, pattern) else { return Ok(()) };
+        if let Some(window) = window(self, view, pattern)? {
+            return window.scan(view, pattern, sink);
+        }
+        let Some(era) = Era::of(self, view, pattern) else { return Ok(()) };
         let mut emit = Emit::new(sink, pattern);
         let flow = access::each_path(&era, pattern, &mut |path| {
-            lanes::present(&era, path, &mut emit)?;
-            era::past(&era, path, &mut emit)
+            present::present(&era, path, &mut emit)?;
+            past::past(&era, path, &mut emit)
         });
-        if flow.is_continue() {
-            // The end comes either way.
-            let _ = emit.flush();
-        }
-        Ok(())
+        outcome(flow.and_then(|()| emit.flush()))
     }
 
     /// As [`Snapshot::scan`], with the rows sorted by `order` throughout, then by transaction (datoms of the raw
@@ -88,30 +105,47 @@ impl Snapshot {
         pattern: &Pattern<'_>,
         sink: Sink<'_>,
     ) -> Result<()> {
-        let Some(era) = Era::of(&self.novelty, view, pattern) else { return Ok(()) };
-        ordered::scan(&era, &Path::new(order, pattern), &mut Emit::new(sink, pattern));
-        Ok(())
+        if let Some(window) = window(self, view, pattern)? {
+            return window.scan_ordered(view, order, pattern, sink);
+        }
+        let Some(era) = Era::of(self, view, pattern) else { return Ok(()) };
+        outcome(ordered::scan(&era, &Path::new(order, pattern), &mut Emit::new(sink, pattern)))
     }
 
     /// As [`Snapshot::scan_ordered`], with all facts from `start` on: its parts are the first places of the order,
     /// up to the first that is unknown (seeks of the raw indexes).
     pub fn scan_from(&self, view: &View, order: Order, start: &Pattern<'_>, sink: Sink<'_>) -> Result<()> {
-        let Some(era) = Era::of(&self.novelty, view, &Pattern::ALL) else { return Ok(()) };
-        ordered::scan(&era, &Path::from(order, start), &mut Emit::new(sink, &Pattern::ALL));
-        Ok(())
+        if let Some(window) = window(self, view, &Pattern::ALL)? {
+            return window.scan_from(view, order, start, sink);
+        }
+        let Some(era) = Era::of(self, view, &Pattern::ALL) else { return Ok(()) };
+        outcome(ordered::scan(&era, &Path::from(order, start), &mut Emit::new(sink, &Pattern::ALL)))
+    }
+
+    /// About `wanted` facts of a pattern, taken at evenly spaced ranks of the order that answers it: for planners. They
+    /// hold in the view; nought rows are handed on only if there are none. The second of what is returned is the number
+    /// of rows the sample was drawn from ([`Snapshot::count`]).
+    pub fn sample(&self, view: &View, pattern: &Pattern<'_>, wanted: usize, sink: Sink<'_>) -> Result<u64> {
+        match window(self, view, pattern)? {
+            Some(window) => sample::sample(&window, view, pattern, wanted, sink),
+            None => sample::sample(self, view, pattern, wanted, sink),
+        }
     }
 
     /// How many facts [`Snapshot::scan`] would hand on: exact for the present if one order holds exactly what is
     /// asked, and whenever there are few; else an upper bound. Nought is always exact.
     pub fn count(&self, view: &View, pattern: &Pattern<'_>) -> Result<u64> {
-        let Some(era) = Era::of(&self.novelty, view, pattern) else { return Ok(0) };
+        if let Some(window) = window(self, view, pattern)? {
+            return window.count(view, pattern);
+        }
+        let Some(era) = Era::of(self, view, pattern) else { return Ok(0) };
         let (mut bound, mut exact) = (0, true);
-        let _ = access::each_path(&era, pattern, &mut |path| {
-            let (rows, is_exact) = era::count(&era, path);
+        outcome(access::each_path(&era, pattern, &mut |path| {
+            let (rows, is_exact) = count(&era, path)?;
             bound += rows;
             exact &= is_exact;
-            ControlFlow::Continue(())
-        });
+            Ok(())
+        }))?;
         if exact || bound > COUNTED_BY_SCAN {
             return Ok(bound);
         }
@@ -122,4 +156,14 @@ impl Snapshot {
         })?;
         Ok(found)
     }
+}
+
+/// An upper bound of the facts on a path, and whether it is exact.
+fn count(era: &Era<'_>, path: &Path<'_>) -> Result<(u64, bool)> {
+    let (open, settled) = present::count(era, path)?;
+    let closed = past::count(era, path)?;
+    let datoms = u64::from(era.assertions) + u64::from(era.retractions);
+    let unbounded = era.low == 0 && era.high == T::MAX;
+    let exact = settled && unbounded && path.open.is_open() && (closed == 0 || path.closed.is_open());
+    Ok((open + closed * datoms, exact))
 }

@@ -1,214 +1,21 @@
 //! Random histories against naive replay of the log: every view, every pattern shape, every way the facts came in.
 
-use std::cmp::Ordering;
-use std::collections::BTreeMap;
+mod at_rest;
+mod model;
+
 use std::ops::ControlFlow;
 
 use proptest::prelude::*;
 
+use self::at_rest::split;
+pub(crate) use self::model::{Ask, check};
+use self::model::{AskValue, Fact, check_sample, check_seeks, log_of};
 use super::{Snapshot, View};
 use crate::datom::order::AVET_MAX_BYTES;
-use crate::datom::{AttrId, Datom, EntityId, Order, Pattern, T, Tag, Value, ValueBound, code};
+use crate::datom::{AttrId, EntityId, Order, Pattern, T, Tag, Value};
 use crate::log::{LogDatom, LoggedTx, Op};
 use crate::novelty::Novelty;
-
-type Fact = (EntityId, AttrId, Value);
-
-/// Turns lists of facts into transactions: a fact that holds is retracted, one that does not is asserted.
-fn log_of(steps: Vec<Vec<Fact>>) -> Vec<LoggedTx> {
-    let mut holding: BTreeMap<Fact, T> = BTreeMap::new();
-    let mut log = Vec::new();
-    for (step, mut facts) in steps.into_iter().enumerate() {
-        // Now and then a transaction without facts, so that numbers of transactions are not those of layers.
-        let t = step as T + 1;
-        facts.sort();
-        facts.dedup();
-        let mut datoms = Vec::new();
-        for (e, a, v) in facts {
-            let op = match holding.remove(&(e, a, v.clone())) {
-                Some(from) => Op::Retract { from },
-                None => {
-                    holding.insert((e, a, v.clone()), t);
-                    Op::Assert
-                }
-            };
-            datoms.push(LogDatom { e, a, v, op });
-        }
-        log.push(LoggedTx { t, instant: 0, datoms });
-    }
-    log
-}
-
-/// The datoms a view shows, by walking the log.
-fn replay(log: &[LoggedTx], view: &View) -> Vec<Datom> {
-    let mut holding: BTreeMap<Fact, T> = BTreeMap::new();
-    let mut past = Vec::new();
-    for tx in log.iter().filter(|tx| view.as_of.is_none_or(|t| tx.t <= t)) {
-        for LogDatom { e, a, v, op } in &tx.datoms {
-            let added = *op == Op::Assert;
-            past.push(Datom { e: *e, a: *a, v: v.clone(), tx: EntityId::of_t(tx.t), added });
-            if added {
-                holding.insert((*e, *a, v.clone()), tx.t);
-            } else {
-                holding.remove(&(*e, *a, v.clone()));
-            }
-        }
-    }
-    if !view.history {
-        let datom = |((e, a, v), t)| Datom { e, a, v, tx: EntityId::of_t(t), added: true };
-        past = holding.into_iter().map(datom).collect();
-    }
-    past.retain(|datom| view.since.is_none_or(|since| datom.tx > EntityId::of_t(since)));
-    past
-}
-
-fn by(order: Order, x: &Datom, y: &Datom) -> Ordering {
-    let (e, a, v) = (x.e.cmp(&y.e), x.a.cmp(&y.a), x.v.cmp(&y.v));
-    match order {
-        Order::Eavt => e.then(a).then(v),
-        Order::Aevt => a.then(e).then(v),
-        Order::Avet => a.then(v).then(e),
-    }
-}
-
-/// A pattern that owns its values.
-#[derive(Clone, Debug, Default)]
-struct Ask {
-    e: Option<EntityId>,
-    a: Option<AttrId>,
-    v: AskValue,
-    t: Option<T>,
-    added: Option<bool>,
-}
-
-#[derive(Clone, Debug, Default)]
-enum AskValue {
-    #[default]
-    Any,
-    Is(Value),
-    Range(Tag, Option<(Value, bool)>, Option<(Value, bool)>),
-}
-
-impl Ask {
-    fn with<R>(&self, f: impl FnOnce(&Pattern<'_>) -> R) -> R {
-        let (mut x, mut y) = (Vec::new(), Vec::new());
-        let Ask { e, a, t, added, .. } = self.clone();
-        let pattern = |v: ValueBound<'_>| f(&Pattern { e, a, v, t, added });
-        let any = Value::Boolean(true);
-        match &self.v {
-            AskValue::Any => pattern(ValueBound::Any),
-            AskValue::Is(v) => v.with_ref(&mut x, |v| pattern(ValueBound::Is(v))),
-            AskValue::Range(tag, low, high) => {
-                low.as_ref().map_or(&any, |(v, _)| v).with_ref(&mut x, |low_end| {
-                    high.as_ref().map_or(&any, |(v, _)| v).with_ref(&mut y, |high_end| {
-                        let low = low.as_ref().map(|(_, inclusive)| (low_end, *inclusive));
-                        let high = high.as_ref().map(|(_, inclusive)| (high_end, *inclusive));
-                        pattern(ValueBound::Range(*tag, low, high))
-                    })
-                })
-            }
-        }
-    }
-
-    fn admits(&self, datom: &Datom) -> bool {
-        self.e.is_none_or(|e| datom.e == e)
-            && self.a.is_none_or(|a| datom.a == a)
-            && self.t.is_none_or(|t| datom.tx == EntityId::of_t(t))
-            && self.added.is_none_or(|added| datom.added == added)
-            && match &self.v {
-                AskValue::Any => true,
-                AskValue::Is(v) => datom.v == *v,
-                AskValue::Range(tag, low, high) => {
-                    let (low, high) = (low.as_ref(), high.as_ref());
-                    datom.v.tag() == *tag
-                        && low.is_none_or(|(end, inclusive)| datom.v > *end || *inclusive && datom.v == *end)
-                        && high.is_none_or(|(end, inclusive)| datom.v < *end || *inclusive && datom.v == *end)
-                }
-            }
-    }
-}
-
-/// Collects a scan, and checks each batch's shape.
-fn collect(scan: impl FnOnce(super::Sink<'_>) -> crate::Result<()>) -> Vec<Datom> {
-    let mut datoms = Vec::new();
-    scan(&mut |batch| {
-        assert!(batch.len > 0 && batch.len <= crate::datom::Batch::MAX_ROWS);
-        datoms.extend((0..batch.len).map(|row| batch.datom(row)));
-        ControlFlow::Continue(())
-    })
-    .expect("memory does not fail");
-    datoms
-}
-
-fn is_short(v: &Value) -> bool {
-    let mut bytes = Vec::new();
-    if code::fixed(v).is_none() {
-        code::variable(v, &mut bytes);
-    }
-    bytes.len() <= AVET_MAX_BYTES
-}
-
-/// Holds every kind of scan and count against replay.
-fn check(snapshot: &Snapshot, log: &[LoggedTx], view: &View, ask: &Ask) {
-    let mut want: Vec<Datom> = replay(log, view).into_iter().filter(|datom| ask.admits(datom)).collect();
-    want.sort();
-    let context = || format!("{view:?} {ask:?}");
-    let mut got = ask.with(|pattern| collect(|sink| snapshot.scan(view, pattern, sink)));
-    got.sort();
-    assert_eq!(got, want, "scan, {}", context());
-
-    let count = ask.with(|pattern| snapshot.count(view, pattern)).expect("memory does not fail");
-    let residual = ask.t.is_some() || ask.added.is_some() || ask.e.is_some() != ask.a.is_some();
-    let exact = count <= super::COUNTED_BY_SCAN || (*view == View::default() && !residual);
-    assert!(count >= want.len() as u64, "{count} is no upper bound of {}, {}", want.len(), context());
-    assert!(!exact || count == want.len() as u64, "counted {count}, not {}, {}", want.len(), context());
-
-    for order in Order::ALL {
-        let got = ask.with(|pattern| collect(|sink| snapshot.scan_ordered(view, order, pattern, sink)));
-        let mut want = want.clone();
-        want.retain(|datom| order != Order::Avet || is_short(&datom.v));
-        want.sort_by(|x, y| by(order, x, y).then(x.tx.cmp(&y.tx)));
-        assert_eq!(got, want, "{order:?}, {}", context());
-    }
-}
-
-/// Holds seeks against replay: everything from a datom's own place on, by one, two or three of its parts.
-fn check_seeks(snapshot: &Snapshot, log: &[LoggedTx], view: &View, start: &Fact) {
-    let (e, a, v) = start;
-    for order in Order::ALL {
-        let parts = |places: usize| {
-            let known = |place: usize| place < places;
-            match order {
-                Order::Eavt => (known(0), known(1), known(2)),
-                Order::Aevt => (known(1), known(0), known(2)),
-                Order::Avet => (known(2), known(0), known(1)),
-            }
-        };
-        for places in 0..=3 {
-            let (by_e, by_a, by_v) = parts(places);
-            let ask = Ask {
-                e: by_e.then_some(*e),
-                a: by_a.then_some(*a),
-                v: if by_v { AskValue::Is(v.clone()) } else { AskValue::Any },
-                ..Ask::default()
-            };
-            let from = |datom: &Datom| {
-                let (e, a, v) = (datom.e.cmp(e), datom.a.cmp(a), datom.v.cmp(v));
-                let places_of = match order {
-                    Order::Eavt => [e, a, v],
-                    Order::Aevt => [a, e, v],
-                    Order::Avet => [a, v, e],
-                };
-                places_of[..places].iter().find(|side| side.is_ne()).is_none_or(|side| side.is_gt())
-            };
-            let mut want: Vec<Datom> = replay(log, view).into_iter().filter(from).collect();
-            want.retain(|datom| order != Order::Avet || is_short(&datom.v));
-            want.sort_by(|x, y| by(order, x, y).then(x.tx.cmp(&y.tx)));
-            let got = ask.with(|pattern| collect(|sink| snapshot.scan_from(view, order, pattern, sink)));
-            assert_eq!(got, want, "{order:?} from {places} places of {start:?}, {view:?}");
-        }
-    }
-}
+use crate::rest::by_hand::Plan;
 
 fn entity(n: u8) -> EntityId {
     EntityId::new(crate::datom::Partition::USER, u64::from(n))
@@ -238,12 +45,12 @@ fn steps() -> impl Strategy<Value = Vec<Vec<Fact>>> {
     prop::collection::vec(prop::collection::vec(fact(), 0..8), 1..24)
 }
 
-fn view() -> impl Strategy<Value = View> {
+pub(crate) fn view() -> impl Strategy<Value = View> {
     (prop::option::of(0..26_u64), prop::option::of(0..26_u64), any::<bool>())
         .prop_map(|(as_of, since, history)| View { as_of, since, history })
 }
 
-fn ask() -> impl Strategy<Value = Ask> {
+pub(crate) fn ask() -> impl Strategy<Value = Ask> {
     let bound = |kind: u8| {
         prop::option::of((0..4_u8, any::<bool>()).prop_map(move |(n, open)| (value(kind, n), open)))
     };
@@ -386,6 +193,18 @@ fn long_histories_equal_replay() {
             asks.iter().for_each(|ask| check(&snapshot, &log, view, ask));
         }
     }
+    let tiers = [vec![60, 70, 99], vec![80], vec![30, 31, 32, 90]];
+    for (at, plan) in [
+        (120, Plan::plain(32_256, 1 << 24)),
+        (100, Plan::plain(2_000, 1 << 24)),
+        (100, Plan { tiers, generations: vec![40, 70, 99], ..Plan::plain(1_000, 1 << 20) }),
+    ] {
+        let snapshot = split(&log, at, &plan, &[7, 1]);
+        for view in &views {
+            asks.iter().for_each(|ask| check(&snapshot, &log, view, ask));
+            asks.iter().for_each(|ask| check_sample(&snapshot, &log, view, ask));
+        }
+    }
 }
 
 #[test]
@@ -419,7 +238,8 @@ fn values_of_closed_facts_do_not_stay_in_the_heap() {
     let fact = |v: Value, op: Op| LogDatom { e: entity(1), a: AttrId(2), v, op };
     let mut log = vec![LoggedTx { t: 1, instant: 0, datoms: vec![fact(text(1), Op::Assert)] }];
     for t in 2..4_000 {
-        let datoms = vec![fact(text(t - 1), Op::Retract { from: t - 1 }), fact(text(t), Op::Assert)];
+        let datoms =
+            vec![fact(text(t - 1), Op::Retract { from: t - 1, forget: false }), fact(text(t), Op::Assert)];
         log.push(LoggedTx { t, instant: 0, datoms });
     }
     for pieces in [1, 100, log.len()] {
