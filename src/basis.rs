@@ -11,19 +11,18 @@ use annals_storage::datom::{
 };
 use annals_storage::log::{LogBatch, LoggedTx};
 use annals_storage::novelty::Novelty;
+use annals_storage::rest::Rest;
 use annals_storage::snapshot::{Snapshot, View};
 
 use crate::error::Result;
+use crate::home::Home;
 use crate::schema::{Schema, bootstrap};
-use crate::time::Clock;
 
 /// The state of a database after transaction `t`.
 #[derive(Clone)]
 pub(crate) struct Basis {
-    /// The database's name.
-    pub(crate) name: Arc<str>,
-    /// What tells the time to speculative transactions.
-    pub(crate) clock: Arc<dyn Clock>,
+    /// The database, apart from its facts.
+    pub(crate) home: Arc<Home>,
     /// All facts.
     pub(crate) snapshot: Snapshot,
     /// Attributes and idents, derived from the facts.
@@ -83,31 +82,50 @@ impl Counters {
 impl Basis {
     /// The state of a database with nothing but the bootstrap schema.
     #[cfg(test)]
-    pub(crate) fn born(name: &str, clock: Arc<dyn Clock>) -> Result<Basis> {
+    pub(crate) fn born(name: &str, clock: Arc<dyn crate::time::Clock>) -> Result<Basis> {
         let novelty = Novelty::new().with(&bootstrap::transaction());
-        Basis::of(name, clock, novelty, 0, Counters::fresh())
+        Basis::over(&Home::of_test(name, clock), Rest::none(), novelty, 0, Counters::fresh())
     }
 
-    /// The state that a log amounts to: its facts, the instant of its newest transaction, its counters.
-    pub(crate) fn of(
-        name: &str,
-        clock: Arc<dyn Clock>,
+    /// The state that trees and a log above them amount to: their facts, the instant of the newest transaction, the
+    /// counters.
+    pub(crate) fn over(
+        home: &Arc<Home>,
+        rest: Rest,
         novelty: Novelty,
         instant: i64,
         next: Counters,
     ) -> Result<Basis> {
-        let t = novelty.basis().unwrap_or(0);
-        let snapshot = Snapshot::new(novelty);
+        let t = novelty.basis().or(rest.basis()).unwrap_or(0);
+        let snapshot = Snapshot::over(rest, novelty);
         let schema = Schema::derive(&snapshot)?;
-        Ok(Basis { name: name.into(), clock, snapshot, schema, t, instant, next })
+        Ok(Basis { home: Arc::clone(home), snapshot, schema, t, instant, next })
     }
 
     /// The state after one more transaction.
     pub(crate) fn after(&self, tx: &LoggedTx, next: Counters) -> Result<Basis> {
-        let snapshot = Snapshot::new(self.snapshot.novelty().with(tx));
+        let snapshot = Snapshot::over(self.snapshot.rest().clone(), self.snapshot.novelty().with(tx));
         let schema = self.schema.after(tx, &snapshot)?;
-        let (name, clock) = (Arc::clone(&self.name), Arc::clone(&self.clock));
-        Ok(Basis { name, clock, snapshot, schema, t: tx.t, instant: tx.instant, next })
+        Ok(Basis { home: Arc::clone(&self.home), snapshot, schema, t: tx.t, instant: tx.instant, next })
+    }
+
+    /// The same state, its novelty sealed: a job can take it, whatever comes after.
+    pub(crate) fn sealed(&self) -> Basis {
+        let snapshot = Snapshot::over(self.snapshot.rest().clone(), self.snapshot.novelty().sealed());
+        Basis { snapshot, ..self.clone() }
+    }
+
+    /// The same state over newer trees, which took the novelty up to its seal. What was removed for ever meanwhile is
+    /// gone from facts and names.
+    pub(crate) fn rebased(&self, rest: &Rest) -> Result<Basis> {
+        let mut novelty = rest.basis().map_or_else(Novelty::new, |t| self.snapshot.novelty().after(t));
+        let excised = rest.excisions().len() > self.snapshot.rest().excisions().len();
+        if excised {
+            novelty = novelty.without(rest.excisions());
+        }
+        let snapshot = Snapshot::over(rest.clone(), novelty);
+        let schema = if excised { Schema::derive(&snapshot)? } else { self.schema.clone() };
+        Ok(Basis { snapshot, schema, ..self.clone() })
     }
 
     /// The state after a batch that another writer appended.
@@ -137,7 +155,17 @@ impl Basis {
         pattern: &Pattern<'_>,
         each: &mut dyn FnMut(EntityId, AttrId, ValueRef<'_>, T) -> ControlFlow<()>,
     ) -> Result<()> {
-        self.snapshot.scan(&View::default(), pattern, &mut |batch| {
+        self.each_in(&View::default(), pattern, each)
+    }
+
+    /// The same of any view.
+    pub(crate) fn each_in(
+        &self,
+        view: &View,
+        pattern: &Pattern<'_>,
+        each: &mut dyn FnMut(EntityId, AttrId, ValueRef<'_>, T) -> ControlFlow<()>,
+    ) -> Result<()> {
+        self.snapshot.scan(view, pattern, &mut |batch| {
             for row in 0..batch.len {
                 let (e, a) = (EntityId(batch.e.get(row)), AttrId(batch.a.get(row)));
                 each(e, a, batch.v.get(row), batch.t.get(row))?;

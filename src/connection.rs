@@ -2,9 +2,11 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use annals_storage::datom::T;
+use annals_storage::index::{self, Collected, Progress as VerifyProgress, Report as VerifyReport};
 
 use crate::database::Db;
 use crate::error::Result;
@@ -64,6 +66,77 @@ impl Connection {
     /// Waits until the basis is at least `t`.
     pub fn sync(&self, t: T, timeout: Duration) -> Result<Db> {
         self.transactor.sync(t, timeout)
+    }
+
+    /// Asks for all that is durable now to be put to rest, whatever it weighs, and returns at once; gives the
+    /// transaction up to which it will be ([`Connection::sync_index`] waits for that).
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// let conn = annals::connect("mem:")?.database("main")?;
+    /// conn.transact("[{:db/ident :rank/mate}]")?;
+    /// let t = conn.request_index()?;
+    /// let db = conn.sync_index(t, Duration::from_secs(10))?;
+    /// assert!(db.entid(":rank/mate")?.is_some());
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    pub fn request_index(&self) -> Result<T> {
+        self.transactor.request_index()
+    }
+
+    /// Waits until all transactions up to `t` are at rest. It asks for nothing by itself.
+    pub fn sync_index(&self, t: T, timeout: Duration) -> Result<Db> {
+        self.transactor.sync_index(t, timeout)
+    }
+
+    /// Waits until everything that transactions up to `t` want removed (`:db/excise`) is gone from what is read here.
+    ///
+    /// Values taken before keep showing it; its bytes leave the storage when nobody reads them any more
+    /// ([`Connection::gc`]).
+    pub fn sync_excise(&self, t: T, timeout: Duration) -> Result<Db> {
+        self.transactor.sync_excise(t, timeout)
+    }
+
+    /// Deletes what the newest root does not need: lists that roots left, as far as nobody reads them, and segments of
+    /// jobs that never published.
+    ///
+    /// With a `grace`, what was freed longer ago goes even if a value still reads it; that value then fails with
+    /// `db.error/value-expired`.
+    pub fn gc(&self, grace: Option<Duration>) -> Result<Collected> {
+        let transactor = &self.transactor;
+        let home = Arc::clone(&transactor.db().basis().home);
+        let collected = transactor.begin(move || {
+            let rest = home.newest_rest()?;
+            let listed = home.collect(&rest, grace)?;
+            let orphans = index::sweep_orphans(&*home.storage, &rest, home.database)?;
+            Ok(Collected {
+                segments: listed.segments + orphans.segments,
+                bytes: listed.bytes + orphans.bytes,
+            })
+        })?;
+        collected.wait()
+    }
+
+    /// Reads everything that is stored and holds it against itself: the log, every node of the trees, and the trees
+    /// against the log. Writing goes on meanwhile, but nothing is put to rest.
+    ///
+    /// ```
+    /// let conn = annals::connect("mem:")?.database("main")?;
+    /// let report = conn.verify(&mut |_| {})?;
+    /// assert!(report.is_clean());
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    pub fn verify(&self, progress: &mut dyn FnMut(VerifyProgress)) -> Result<VerifyReport> {
+        let home = Arc::clone(&self.transactor.db().basis().home);
+        let (sender, steps) = channel();
+        let report = self.transactor.begin(move || {
+            // Nobody has to look on.
+            home.verify(&mut |step| {
+                let _ = sender.send(step);
+            })
+        })?;
+        steps.into_iter().for_each(progress);
+        report.wait()
     }
 
     /// The log, as far as the newest value goes.

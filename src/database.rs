@@ -23,6 +23,7 @@ use crate::error::{Error, Result};
 use crate::input::{EntityName, TxData};
 use crate::names;
 use crate::schema::{Attr, bootstrap};
+use crate::stats;
 use crate::time::TimePoint;
 use crate::transact::{self, TxReport};
 
@@ -100,7 +101,7 @@ impl Db {
 
     /// The database's name.
     pub fn name(&self) -> &str {
-        &self.basis.name
+        &self.basis.home.name
     }
 
     /// The newest transaction this value knows, whatever it shows.
@@ -195,7 +196,7 @@ impl Db {
     /// The time is that of the storage's clock. Bounds and filters stay: on a value as of some t the transaction is
     /// judged at the basis, and what it adds is cut by the bound. A history cannot be added to.
     pub fn with(&self, tx: impl Into<TxData>) -> Result<TxReport> {
-        self.with_at(tx, self.basis.clock.now_micros())
+        self.with_at(tx, self.basis.home.now())
     }
 
     /// As [`Db::with`], at a time of the caller's choice (microseconds since 1970).
@@ -341,25 +342,10 @@ impl Db {
         }
     }
 
-    /// Counts and sizes for people and tools, as an EDN map.
+    /// Counts and sizes for people and tools, as an EDN map: of this value's facts, novelty and trees, of the caches, and
+    /// how the upkeep goes just now.
     pub fn stats(&self) -> Result<Edn> {
-        let count = |view: &View, pattern: &Pattern<'_>| -> Result<i64> {
-            Ok(i64::try_from(self.basis.snapshot.count(view, pattern)?).unwrap_or(i64::MAX))
-        };
-        let size = self.basis.snapshot.novelty().size();
-        let user = self.basis.schema.attrs().filter(|attr| !bootstrap::is_system(attr.id().entity())).count();
-        let entries = [
-            ("db/name", Edn::string(self.name())),
-            ("db/basis-t", Edn::Int(self.basis.t as i64)),
-            ("db/instant", Edn::Inst(self.basis.instant)),
-            ("db/datoms", Edn::Int(count(&View::default(), &Pattern::ALL)?)),
-            ("db/datoms-in-history", Edn::Int((size.open + size.tombstones + size.closed) as i64)),
-            ("db/attributes", Edn::Int(user as i64)),
-            ("db/idents", Edn::Int(self.basis.schema.idents().count() as i64)),
-            ("db/novelty-bytes", Edn::Int(size.bytes as i64)),
-            ("db/novelty-layers", Edn::Int(size.layers as i64)),
-        ];
-        Ok(Edn::Map(entries.into_iter().map(|(key, v)| (Edn::keyword(key), v)).collect()))
+        stats::of(&self.basis)
     }
 
     /// A scan in index order, under view and filters.

@@ -40,20 +40,26 @@
 //! # Ok::<(), annals::Error>(())
 //! ```
 //!
-//! The library starts two threads for each database that is open for writing, reads the time from a [`Clock`] that can
+//! The library starts three threads for each database that is open for writing, reads the time from a [`Clock`] that can
 //! be replaced, and prints nothing. [`Db`] and [`Connection`] are cheap to clone and to send to other threads.
 
 mod basis;
 mod connection;
 mod database;
 mod error;
+mod excise;
+mod home;
 pub mod import;
 mod input;
+mod kept;
 mod log;
 mod names;
+mod options;
 mod question;
+mod replay;
 mod rows;
 mod schema;
+mod stats;
 mod store;
 mod time;
 mod transact;
@@ -65,14 +71,19 @@ pub use annals_query::functions::names as functions;
 pub use annals_query::{Answer, Budget, Rows, suggest};
 pub use annals_storage::anomaly::Category;
 pub use annals_storage::datom::{AttrId, Datom, EntityId, Keyword, Order, Symbol, T, Tag, Value};
+pub use annals_storage::index::{
+    Collected, Problem as VerifyProblem, Progress as VerifyProgress, Report as VerifyReport,
+    Settings as IndexSettings,
+};
 
 pub use connection::Connection;
 pub use database::{AttributeInfo, Db};
 pub use error::{Error, Result};
 pub use input::{EntityName, TxData};
 pub use log::{Log, Tx};
+pub use options::Options;
 pub use question::{Arg, Question, q};
-pub use store::{Options, Store, connect, connect_with};
+pub use store::{Store, connect, connect_with};
 pub use time::{Chance, Clock, SystemChance, SystemClock, TimePoint};
 pub use transact::TxReport;
 pub use transactor::Pending;

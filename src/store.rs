@@ -1,60 +1,24 @@
 //! A storage, opened by its address, and the databases in it.
 //!
 //! Connections of one store to one database share one transactor, which lives as long as any of them. The last handle
-//! to go stops the threads and lets go of the file.
+//! to go stops the threads; the file is let go when no value reads it any more ([`crate::kept`]).
 
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use annals_storage::anomaly::Category;
-use annals_storage::backend::{Catalog, DatabaseId, MemoryStorage, RedbStorage, Storage, redb};
-use annals_storage::log::{Appended, Log, LogBatch};
-use annals_storage::novelty::Novelty;
+use annals_storage::backend::{Catalog, DatabaseId, MemoryStorage, Storage, redb};
+use annals_storage::cache::Cache;
+use annals_storage::index::{Progress as VerifyProgress, Report as VerifyReport};
 
-use crate::basis::{Basis, Counters};
 use crate::connection::Connection;
 use crate::error::{Error, Result};
-use crate::schema::bootstrap;
-use crate::time::{Chance, Clock, SystemChance, SystemClock};
+use crate::home::Home;
+use crate::kept::{Kept, Owner};
+use crate::options::Options;
+use crate::replay;
 use crate::transactor::Transactor;
-
-/// How a storage is opened.
-#[derive(Clone)]
-pub struct Options {
-    /// What tells the time.
-    pub clock: Arc<dyn Clock>,
-    /// What gives ids that nobody else has.
-    pub chance: Arc<dyn Chance>,
-    /// How many requests may wait for the transactor; more are refused as busy.
-    pub queue: usize,
-    /// redb page cache, bytes.
-    pub cache_bytes: usize,
-    /// Refuse to create the file.
-    pub must_exist: bool,
-}
-
-impl Default for Options {
-    fn default() -> Options {
-        Options {
-            clock: Arc::new(SystemClock),
-            chance: Arc::new(SystemChance),
-            queue: 1024,
-            cache_bytes: 64 << 20,
-            must_exist: false,
-        }
-    }
-}
-
-impl fmt::Debug for Options {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Options")
-            .field("queue", &self.queue)
-            .field("cache_bytes", &self.cache_bytes)
-            .field("must_exist", &self.must_exist)
-            .finish_non_exhaustive()
-    }
-}
 
 /// Opens a storage: `mem:`, `redb:PATH`, or a bare path. Other addresses are not served yet.
 ///
@@ -70,18 +34,18 @@ pub fn connect(address: &str) -> Result<Store> {
 
 /// As [`connect`], with options.
 pub fn connect_with(address: &str, options: Options) -> Result<Store> {
-    let storage: Arc<dyn Storage> = match Address::parse(address)? {
-        Address::Memory => Arc::new(MemoryStorage::new()),
+    let kept = match Address::parse(address)? {
+        Address::Memory => Kept::new(Arc::new(MemoryStorage::new())),
         Address::File(path) => {
             let redb = redb::Options {
                 create: !options.must_exist,
-                cache_bytes: options.cache_bytes,
+                cache_bytes: options.page_cache_bytes,
                 ..redb::Options::default()
             };
-            Arc::new(RedbStorage::open_with(path, &redb)?)
+            Kept::of_file(path, &redb)?
         }
     };
-    Store::over(address, storage, options)
+    Store::on(address, kept, options)
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -121,7 +85,10 @@ pub struct Store(Arc<Inner>);
 
 struct Inner {
     address: String,
-    storage: Arc<dyn Storage>,
+    kept: Arc<Kept>,
+    owner: Arc<Owner>,
+    /// Decoded nodes of all its databases.
+    cache: Arc<Cache>,
     options: Options,
     catalog: Mutex<Catalog>,
     open: Mutex<HashMap<DatabaseId, Weak<Transactor>>>,
@@ -136,9 +103,14 @@ impl fmt::Debug for Store {
 impl Store {
     /// A store over a storage engine of the caller's: for tests, and for engines of one's own.
     pub fn over(address: &str, storage: Arc<dyn Storage>, options: Options) -> Result<Store> {
-        let catalog = Mutex::new(Catalog::open(Arc::clone(&storage))?);
+        Store::on(address, Kept::new(storage), options)
+    }
+
+    fn on(address: &str, (kept, owner): (Arc<Kept>, Arc<Owner>), options: Options) -> Result<Store> {
+        let catalog = Mutex::new(Catalog::open(Arc::clone(&kept.storage))?);
         let (address, open) = (address.to_owned(), Mutex::new(HashMap::new()));
-        Ok(Store(Arc::new(Inner { address, storage, options, catalog, open })))
+        let cache = Arc::new(Cache::new(options.cache_bytes));
+        Ok(Store(Arc::new(Inner { address, kept, owner, cache, options, catalog, open })))
     }
 
     /// The address it was opened by.
@@ -156,7 +128,7 @@ impl Store {
         let id = DatabaseId(self.0.options.chance.next_id()?);
         let created = self.catalog().create(name, id)?;
         if created.new {
-            self.replay(name, created.id)?;
+            replay::open(&self.home(name, created.id))?;
         }
         Ok(created.new)
     }
@@ -190,42 +162,56 @@ impl Store {
         self.connection(name, id)
     }
 
+    /// As [`Connection::verify`], for a database that may be too damaged to be opened. While it is not open here, nobody
+    /// can open a database of this storage before this ends.
+    pub fn verify(&self, name: &str, progress: &mut dyn FnMut(VerifyProgress)) -> Result<VerifyReport> {
+        let mut catalog = self.catalog();
+        let id = catalog.find(name)?.ok_or_else(|| not_found(name))?;
+        match self.transactor(id) {
+            Some(transactor) => {
+                drop(catalog);
+                Connection::new(name, transactor).verify(progress)
+            }
+            None => self.home(name, id).verify(progress),
+        }
+    }
+
+    /// Makes a database's trees anew from its log, and publishes them; the old ones are left for [`Connection::gc`].
+    ///
+    /// Refused while the database is open here, and if the log is damaged: then nothing is changed.
+    pub fn repair(&self, name: &str) -> Result<()> {
+        let mut catalog = self.catalog();
+        let id = catalog.find(name)?.ok_or_else(|| not_found(name))?;
+        if self.transactor(id).is_some() {
+            let message =
+                format!("the database {name:?} is open, and its trees cannot be made anew meanwhile");
+            return Err(Error::new(Category::Conflict, "db.error/database-open", message)
+                .with_hint("drop all connections to it first"));
+        }
+        self.home(name, id).rebuild()?;
+        Ok(())
+    }
+
+    fn transactor(&self, id: DatabaseId) -> Option<Arc<Transactor>> {
+        self.open().get(&id).and_then(Weak::upgrade)
+    }
+
     /// The catalog is held meanwhile, so that nobody drops the database.
     fn connection(&self, name: &str, id: DatabaseId) -> Result<Connection> {
         let mut open = self.open();
         if let Some(transactor) = open.get(&id).and_then(Weak::upgrade) {
             return Ok(Connection::new(name, transactor));
         }
-        let (basis, log, epoch) = self.replay(name, id)?;
-        let transactor = Arc::new(Transactor::start(basis, log, epoch + 1, &self.0.options)?);
+        let home = self.home(name, id);
+        let transactor = Arc::new(Transactor::start(replay::open(&home)?, &self.0.owner)?);
         open.retain(|_, transactor| transactor.strong_count() > 0);
         open.insert(id, Arc::downgrade(&transactor));
         Ok(Connection::new(name, transactor))
     }
 
-    /// Reads a database's log from its first transaction, which is written if it is missing: its state, the log, and
-    /// the newest epoch in it.
-    fn replay(&self, name: &str, id: DatabaseId) -> Result<(Basis, Log, u64)> {
-        let mut replay = Replay::new();
-        let mut log = Log::open(Arc::clone(&self.0.storage), id, &mut |batch| {
-            replay.take(&batch);
-            Ok(())
-        })?;
-        while log.next_t() == 0 {
-            let batch = LogBatch {
-                seq: log.next_seq(),
-                epoch: 0,
-                id: self.0.options.chance.next_id()?,
-                next: Counters::fresh().to_log(0),
-                txs: vec![bootstrap::transaction()],
-            };
-            match log.append(&batch)? {
-                Appended::Done => replay.take(&batch),
-                Appended::Taken(other) => replay.take(&other),
-            }
-        }
-        let (clock, epoch) = (Arc::clone(&self.0.options.clock), replay.epoch);
-        Ok((Basis::of(name, clock, replay.facts.finish(), replay.instant, replay.next)?, log, epoch))
+    fn home(&self, name: &str, id: DatabaseId) -> Arc<Home> {
+        let Inner { kept, cache, options, .. } = &*self.0;
+        Home::new(name, id, Arc::clone(kept), Arc::clone(cache), options.clone())
     }
 
     fn catalog(&self) -> MutexGuard<'_, Catalog> {
@@ -234,29 +220,6 @@ impl Store {
 
     fn open(&self) -> MutexGuard<'_, HashMap<DatabaseId, Weak<Transactor>>> {
         self.0.open.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// A log on its way to become a state.
-struct Replay {
-    facts: annals_storage::novelty::Bulk,
-    instant: i64,
-    next: Counters,
-    epoch: u64,
-}
-
-impl Replay {
-    fn new() -> Replay {
-        Replay { facts: Novelty::new().bulk(), instant: 0, next: Counters::fresh(), epoch: 0 }
-    }
-
-    fn take(&mut self, batch: &LogBatch) {
-        for tx in &batch.txs {
-            self.facts.push(tx);
-            self.instant = tx.instant;
-        }
-        self.next.catch_up(&batch.next);
-        self.epoch = self.epoch.max(batch.epoch);
     }
 }
 

@@ -140,7 +140,8 @@ fn conflict(before: &Basis, attr: &Attr, group: &[Fact]) -> Option<Error> {
 fn group_net(before: &Basis, attr: &Attr, group: &[Fact], net: &mut Vec<LogDatom>) -> Result<()> {
     let (e, a) = (group[0].e, group[0].a);
     let asserted = |fact: &Fact| LogDatom { e, a, v: fact.v.clone(), op: Op::Assert };
-    let retracted = |v: &Value, from: T| LogDatom { e, a, v: v.clone(), op: Op::Retract { from } };
+    let forget = attr.no_history;
+    let retracted = |v: &Value, from: T| LogDatom { e, a, v: v.clone(), op: Op::Retract { from, forget } };
     if !before.is_allocated(e) {
         net.extend(group.iter().filter(|fact| fact.added).map(asserted));
         return Ok(());

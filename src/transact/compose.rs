@@ -23,7 +23,9 @@ pub(super) fn compose(
     touched.dedup();
     let mut changes = Vec::new();
     for (e, a) in touched {
-        let Some(Tuple::Composite(members)) = before.schema.attr(a).map(|attr| &attr.tuple) else { continue };
+        let Some(attr) = before.schema.attr(a) else { continue };
+        let Tuple::Composite(members) = &attr.tuple else { continue };
+        let forget = attr.no_history;
         let members = members.iter().map(|member| after(before, net, e, *member));
         let slots: Vec<Option<Value>> = members.collect::<Result<_>>()?;
         let made = slots.iter().any(Option::is_some).then(|| Value::Tuple(slots.into()));
@@ -31,7 +33,7 @@ pub(super) fn compose(
         if made.as_ref() == stored.as_ref().map(|(v, _)| v) {
             continue;
         }
-        changes.extend(stored.map(|(v, from)| LogDatom { e, a, v, op: Op::Retract { from } }));
+        changes.extend(stored.map(|(v, from)| LogDatom { e, a, v, op: Op::Retract { from, forget } }));
         changes.extend(made.map(|v| LogDatom { e, a, v, op: Op::Assert }));
     }
     net.append(&mut changes);

@@ -287,12 +287,7 @@ impl<'b> Expander<'b> {
     fn attribute(&self, name: &Form) -> Result<&'b Attr> {
         let attr = names::attribute(&self.before.schema, name)?;
         match attr.id() {
-            at::ENSURE
-            | at::ATTR_PREDS
-            | at::EXCISE
-            | at::EXCISE_ATTRS
-            | at::EXCISE_BEFORE
-            | at::EXCISE_BEFORE_T => {
+            at::ENSURE | at::ATTR_PREDS => {
                 let message = format!("{} is not offered yet", attr.ident());
                 Err(Error::new(Category::Unsupported, "db.error/unsupported", message)
                     .with_hint("it comes with a later version; nothing was stored")

@@ -14,6 +14,7 @@
 mod check;
 mod compose;
 mod evolve;
+mod excision;
 mod expand;
 mod problem;
 pub(crate) mod report;
@@ -50,6 +51,7 @@ pub(crate) fn run(before: &Basis, data: &Form, now: i64) -> Result<Outcome> {
     let draft = expand::expand(before, data)?;
     let resolved = resolve::resolve(before, draft)?;
     let instant = check::instant(before, &resolved.facts, now)?;
+    excision::check(before, &resolved.facts)?;
     let net = check::net(before, resolved.facts, instant, &resolved.holders)?;
     report::outcome(before, net, instant, resolved.next, resolved.tempids)
 }

@@ -2,25 +2,36 @@
 //!
 //! ```text
 //!   submit ──> mailbox ──> writer ── batch ──> appender ── Log::append ──> storage
-//!                ^            │                    │
-//!                └────────────┼──── outcome ───────┘
-//!                             └──> publish the new value, then answer
+//!                ^          │  │                   │
+//!                ├──────────┼──┼───── outcome ─────┘
+//!                │          │  └───── sealed novelty ──> indexer ── trees ──> storage
+//!                │          │                               │
+//!                ├──────────┼────────── newer rest ─────────┘
+//!                └──────────┴──> publish the new value, then answer
 //! ```
 //!
-//! The writer judges each request against the *speculative* state: what is durable and all that is on its way. Exactly
+//! [`writer`] judges each request against the *speculative* state: what is durable and all that is on its way. Exactly
 //! one append is in flight; what arrives meanwhile becomes the next batch, so no timer decides how large batches are.
 //! A value is published, and an answer given, only when all it rests on is durable: refusals wait for it too.
+//! [`upkeep`] decides when novelty is put to rest, [`indexer`] does it, beside the writing.
 //!
 //! If another writer filled the slot, the speculation is dropped, that writer's batch applied, and every request judged
 //! anew from what was submitted. If the storage fails, nothing more is written; reads go on. A panic inside a
 //! transaction refuses that transaction and nothing else.
 
+pub(crate) mod indexer;
+mod upkeep;
+mod writer;
+
+#[cfg(test)]
+mod excision_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod upkeep_tests;
 
-use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
@@ -29,16 +40,16 @@ use std::time::Duration;
 use annals_query::edn::Form;
 use annals_storage::anomaly::Category;
 use annals_storage::datom::T;
-use annals_storage::log::{Appended, Log, LogBatch, LogReader, LoggedTx};
+use annals_storage::log::{Appended, Log, LogBatch, LogReader};
 
-use crate::basis::{Basis, Counters};
+use self::indexer::{Finished, Task};
+use self::writer::{Ends, Writer};
 use crate::database::Db;
 use crate::error::{Error, Result};
-use crate::store::Options;
-use crate::transact::{self, TxReport};
-
-/// The most datoms that are put into one batch, unless one transaction alone has more.
-const BATCH_DATOMS: usize = 100_000;
+use crate::excise;
+use crate::kept::Owner;
+use crate::replay::Opened;
+use crate::transact::TxReport;
 
 /// A database that is open for writing: the value that is newest, and the way to the writer.
 pub(crate) struct Transactor {
@@ -46,6 +57,8 @@ pub(crate) struct Transactor {
     mailbox: Sender<Message>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     log: LogReader,
+    /// Let go when the threads have ended.
+    _owner: Arc<Owner>,
 }
 
 /// What the writer and everybody else look at.
@@ -57,11 +70,19 @@ struct Shared {
     moved: Condvar,
     waiting: AtomicUsize,
     queue: usize,
+    /// The first durable transaction whose excisions are not carried out; `T::MAX` if there is none.
+    unexcised: AtomicU64,
 }
 
 enum Message {
     Request(Request),
     Appended(Result<Appended>),
+    /// The indexer has ended a task.
+    Finished(Finished),
+    /// Put all that is there to rest, whatever it weighs.
+    Index,
+    /// Hand this to the indexer when it is idle.
+    Task(Task),
     /// Refuse all writes with this error from now on; say so when nothing is in flight any more.
     Close(Error, SyncSender<()>),
     Stop,
@@ -95,6 +116,16 @@ impl Pending {
     }
 }
 
+/// The outcome of what is done beside the writing.
+pub(crate) struct Answer<V>(Receiver<Result<V>>);
+
+impl<V> Answer<V> {
+    /// Waits for it.
+    pub(crate) fn wait(self) -> Result<V> {
+        self.0.recv().unwrap_or_else(|_| Err(gone()))
+    }
+}
+
 fn gone() -> Error {
     Error::new(Category::Unavailable, "db.error/transactor-unavailable", "the transactor has stopped")
         .with_hint("open the database again and look whether the transaction is there")
@@ -115,6 +146,21 @@ impl Shared {
         self.moved.notify_all();
     }
 
+    /// Waits until the newest value is as wanted, or time is up; gives the newest value either way.
+    fn wait_until(&self, timeout: Duration, is_wanted: impl Fn(&Db) -> bool) -> (Db, bool) {
+        let gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.moved.wait_timeout_while(gate, timeout, |_: &mut ()| !is_wanted(&self.newest()));
+        drop(waited);
+        let db = self.newest();
+        let reached = is_wanted(&db);
+        (db, reached)
+    }
+
+    /// True if something durable is to be removed for ever and is not gone yet.
+    fn has_excisions(&self) -> bool {
+        self.unexcised.load(Ordering::Acquire) != T::MAX
+    }
+
     /// Takes a place in the queue; false if there is none.
     fn enter(&self) -> bool {
         let room = |waiting: usize| (waiting < self.queue).then_some(waiting + 1);
@@ -130,38 +176,32 @@ impl Shared {
 
 impl Transactor {
     /// Starts to write where a log ends.
-    pub(crate) fn start(basis: Basis, log: Log, epoch: u64, options: &Options) -> Result<Transactor> {
+    pub(crate) fn start(opened: Opened, owner: &Arc<Owner>) -> Result<Transactor> {
+        let Opened { basis, log, epoch } = opened;
         let (reader, seq) = (log.reader(), log.next_seq());
         let (mailbox, messages) = channel();
         let (batches, to_append) = channel();
+        let (tasks, to_do) = channel();
+        let unexcised = excise::first_request(&basis)?.unwrap_or(T::MAX);
         let durable = Arc::new(basis);
         let shared = Arc::new(Shared {
             published: RwLock::new(Db::new(Arc::clone(&durable))),
             gate: Mutex::new(()),
             moved: Condvar::new(),
             waiting: AtomicUsize::new(0),
-            queue: options.queue.max(1),
+            queue: durable.home.options.queue.max(1),
+            unexcised: AtomicU64::new(unexcised),
         });
-        let writer = Writer {
-            messages,
-            batches,
-            shared: Arc::clone(&shared),
-            options: options.clone(),
-            head: Arc::clone(&durable),
-            durable,
-            waiting: VecDeque::new(),
-            in_flight: None,
-            singly: 0,
-            seq,
-            epoch,
-            closing: None,
-            closed: None,
-            stopping: false,
-        };
+        let ends = Ends { messages, batches, tasks };
+        let writer = Writer::new(Arc::clone(&shared), ends, reader.clone(), durable, (seq, epoch));
+        let mut threads = Vec::new();
         let outcomes = mailbox.clone();
-        let appender = spawn("annals-append", move || append(log, &to_append, &outcomes))?;
-        let writer = spawn("annals-write", move || writer.run())?;
-        Ok(Transactor { shared, mailbox, threads: Mutex::new(vec![writer, appender]), log: reader })
+        threads.push(spawn("annals-append", move || append(log, &to_append, &outcomes))?);
+        let (finished, log) = (mailbox.clone(), reader.clone());
+        threads.push(spawn("annals-index", move || indexer::run(&to_do, &finished, &log, epoch))?);
+        threads.push(spawn("annals-write", move || writer.run())?);
+        let (threads, owner) = (Mutex::new(threads), Arc::clone(owner));
+        Ok(Transactor { shared, mailbox, threads, log: reader, _owner: owner })
     }
 
     /// The newest value.
@@ -198,17 +238,77 @@ impl Transactor {
 
     /// Waits until the newest value is at least at `t`.
     pub(crate) fn sync(&self, t: T, timeout: Duration) -> Result<Db> {
-        let gate = self.shared.gate.lock().unwrap_or_else(PoisonError::into_inner);
-        let behind = |_: &mut ()| self.shared.newest().basis_t() < t;
-        let waited = self.shared.moved.wait_timeout_while(gate, timeout, behind);
-        drop(waited);
-        let db = self.db();
-        if db.basis_t() >= t {
+        match self.shared.wait_until(timeout, |db| db.basis_t() >= t) {
+            (db, true) => Ok(db),
+            (db, false) => Err(not_reached(
+                "db.error/basis-not-reached",
+                format!("the newest transaction is {}, and {t} has not come yet", db.basis_t()),
+                "wait longer, or ask for a transaction that was acknowledged",
+            )),
+        }
+    }
+
+    /// Asks for a job that puts all to rest that is durable now; says up to which transaction.
+    pub(crate) fn request_index(&self) -> Result<T> {
+        let t = self.db().basis_t();
+        self.mailbox.send(Message::Index).map_err(|_| gone())?;
+        Ok(t)
+    }
+
+    /// Waits until everything up to `t` is at rest.
+    pub(crate) fn sync_index(&self, t: T, timeout: Duration) -> Result<Db> {
+        let (db, reached) = self.shared.wait_until(timeout, |db| db.basis().snapshot.rest().has(t));
+        if reached {
             return Ok(db);
         }
-        let message = format!("the newest transaction is {}, and {t} has not come yet", db.basis_t());
-        Err(Error::new(Category::Unavailable, "db.error/basis-not-reached", message)
-            .with_hint("wait longer, or ask for a transaction that was acknowledged"))
+        let message = match db.basis().snapshot.rest().basis() {
+            Some(basis) => format!("what is at rest ends with transaction {basis}, before {t}"),
+            None => format!("nothing is at rest yet, and {t} is to be"),
+        };
+        Err(self.told_why(not_reached(
+            "db.error/index-not-reached",
+            message,
+            "ask for a job (request-index), or wait longer",
+        )))
+    }
+
+    /// Waits until all that transactions up to `t` want removed is gone.
+    pub(crate) fn sync_excise(&self, t: T, timeout: Duration) -> Result<Db> {
+        let is_done = |db: &Db| db.basis_t() >= t && self.shared.unexcised.load(Ordering::Acquire) > t;
+        match self.shared.wait_until(timeout, is_done) {
+            (db, true) => Ok(db),
+            (_, false) => Err(self.told_why(not_reached(
+                "db.error/excision-not-reached",
+                format!("what transactions up to {t} want removed is not all gone yet"),
+                "wait longer; the removal goes on",
+            ))),
+        }
+    }
+
+    /// Adds what the last job failed by, if it did.
+    fn told_why(&self, error: Error) -> Error {
+        let why = self.db().basis().home.gauges().error.clone();
+        match why {
+            Some(why) => {
+                let message = format!("{}; the last index job failed: {why}", error.message());
+                error.with_message(message)
+            }
+            None => error,
+        }
+    }
+
+    /// Has something done beside the writing, when no job runs and nothing is collected.
+    pub(crate) fn begin<V: Send + 'static>(
+        &self,
+        run: impl FnOnce() -> Result<V> + Send + 'static,
+    ) -> Result<Answer<V>> {
+        let (reply, answer) = sync_channel(1);
+        let task = Task::Other(Box::new(move || {
+            // Nobody has to wait for the outcome.
+            let _ = reply.send(run());
+        }));
+        self.mailbox.send(Message::Task(task)).map_err(|_| gone())?;
+        Ok(Answer(answer))
     }
 
     /// Refuses all further writes with this error; returns when nothing is in flight.
@@ -219,6 +319,10 @@ impl Transactor {
             let _ = closed.recv();
         }
     }
+}
+
+fn not_reached(keyword: &'static str, message: String, hint: &str) -> Error {
+    Error::new(Category::Unavailable, keyword, message).with_hint(hint)
 }
 
 impl Drop for Transactor {
@@ -254,243 +358,5 @@ fn append(mut log: Log, batches: &Receiver<LogBatch>, outcomes: &Sender<Message>
         if outcomes.send(Message::Appended(outcome)).is_err() {
             return;
         }
-    }
-}
-
-/// A request, and what was made of it.
-struct Entry {
-    request: Request,
-    verdict: Result<Accepted>,
-}
-
-struct Accepted {
-    report: TxReport,
-    tx: LoggedTx,
-    next: Counters,
-}
-
-impl Entry {
-    fn is_accepted(&self) -> bool {
-        self.verdict.is_ok()
-    }
-
-    fn datoms(&self) -> usize {
-        self.verdict.as_ref().map_or(0, |accepted| accepted.tx.datoms.len())
-    }
-}
-
-struct Writer {
-    messages: Receiver<Message>,
-    batches: Sender<LogBatch>,
-    shared: Arc<Shared>,
-    options: Options,
-    /// What is in the log.
-    durable: Arc<Basis>,
-    /// What will be in the log when all that was accepted is.
-    head: Arc<Basis>,
-    waiting: VecDeque<Entry>,
-    in_flight: Option<Vec<Entry>>,
-    /// So many batches are to hold one transaction each, after one of several was refused by the storage.
-    singly: usize,
-    seq: u64,
-    epoch: u64,
-    closing: Option<(Error, SyncSender<()>)>,
-    closed: Option<Error>,
-    stopping: bool,
-}
-
-impl Writer {
-    fn run(mut self) {
-        while !(self.stopping && self.in_flight.is_none() && self.waiting.is_empty()) {
-            let Ok(message) = self.messages.recv() else { return };
-            match message {
-                Message::Request(request) => self.take(request),
-                Message::Appended(outcome) => self.settle(outcome),
-                Message::Close(why, done) => {
-                    self.closing = Some((why, done));
-                    self.close_when_idle();
-                }
-                Message::Stop => self.stopping = true,
-            }
-        }
-    }
-
-    fn take(&mut self, request: Request) {
-        if let Some(why) = &self.closed {
-            return self.shared.answer(request, Err(why.clone()));
-        }
-        let entry = self.judge(request);
-        self.waiting.push_back(entry);
-        if self.in_flight.is_none() {
-            self.flush();
-        }
-    }
-
-    /// Judges a request against the speculative state, which goes on from it if it is accepted.
-    fn judge(&mut self, request: Request) -> Entry {
-        let before = Arc::clone(&self.head);
-        let clock = &self.options.clock;
-        let run = || transact::run(&before, &request.data, clock.now_micros());
-        let outcome = catch_unwind(AssertUnwindSafe(run));
-        let outcome = outcome.unwrap_or_else(|_| {
-            Err(Error::new(Category::Fault, "db.error/fault", "the transaction met a fault of the database")
-                .with_hint("nothing was stored; please report the transaction"))
-        });
-        let verdict = outcome.map(|outcome| {
-            let next = outcome.after.next.clone();
-            self.head = Arc::new(outcome.after);
-            let (db_before, db_after) = (Db::new(before), Db::new(Arc::clone(&self.head)));
-            let report = TxReport::new(db_before, db_after, &outcome.tx, outcome.tempids);
-            Accepted { report, tx: outcome.tx, next }
-        });
-        Entry { request, verdict }
-    }
-
-    /// Sends what is waiting as one batch; refusals with nothing accepted before them are answered at once.
-    fn flush(&mut self) {
-        while self.waiting.front().is_some_and(|entry| !entry.is_accepted()) {
-            if let Some(entry) = self.waiting.pop_front() {
-                self.answer(entry);
-            }
-        }
-        if self.waiting.is_empty() {
-            return;
-        }
-        let mut entries = self.next_entries();
-        let (mut txs, mut next) = (Vec::with_capacity(entries.len()), Counters::fresh());
-        for accepted in entries.iter_mut().filter_map(|entry| entry.verdict.as_mut().ok()) {
-            txs.push(std::mem::replace(&mut accepted.tx, LoggedTx { t: 0, instant: 0, datoms: Vec::new() }));
-            next = accepted.next.clone();
-        }
-        let t = txs.last().map_or(self.durable.t, |tx| tx.t);
-        let sent = self.options.chance.next_id().and_then(|id| {
-            let batch = LogBatch { seq: self.seq, epoch: self.epoch, id, next: next.to_log(t), txs };
-            self.batches.send(batch).map_err(|_| gone())
-        });
-        self.in_flight = Some(entries);
-        if let Err(error) = sent {
-            self.settle(Err(error));
-        }
-    }
-
-    /// The entries of the next batch: all, within limits.
-    fn next_entries(&mut self) -> Vec<Entry> {
-        let (mut count, mut datoms) = (0, 0);
-        for entry in &self.waiting {
-            let full = datoms + entry.datoms() > BATCH_DATOMS || (self.singly > 0 && entry.is_accepted());
-            if count > 0 && full {
-                break;
-            }
-            datoms += entry.datoms();
-            count += 1;
-        }
-        self.singly = self.singly.saturating_sub(1);
-        self.waiting.drain(..count).collect()
-    }
-
-    /// The append in flight has ended.
-    fn settle(&mut self, outcome: Result<Appended>) {
-        let Some(entries) = self.in_flight.take() else { return };
-        match outcome {
-            Ok(Appended::Done) => {
-                self.seq += 1;
-                if let Some(Ok(accepted)) =
-                    entries.iter().map(|entry| &entry.verdict).rfind(|verdict| verdict.is_ok())
-                {
-                    self.durable = Arc::clone(accepted.report.db_after.basis());
-                    self.shared.publish(accepted.report.db_after.clone());
-                }
-                entries.into_iter().for_each(|entry| self.answer(entry));
-            }
-            Ok(Appended::Taken(batch)) => self.step_aside(entries, &batch),
-            Err(error) if error.category() == Category::Incorrect => self.sort_out(entries, &error),
-            Err(error) => {
-                self.restore(entries);
-                self.close(error);
-            }
-        }
-        self.close_when_idle();
-        if self.in_flight.is_none() {
-            self.flush();
-        }
-    }
-
-    /// Another writer's batch stands in the slot: apply it, and judge everything again.
-    fn step_aside(&mut self, entries: Vec<Entry>, batch: &LogBatch) {
-        self.restore(entries);
-        if batch.epoch > self.epoch {
-            let message = "another transactor has taken this database over";
-            return self.close(
-                Error::new(Category::Unavailable, "db.error/deposed", message)
-                    .with_hint("connect to the transactor that writes now"),
-            );
-        }
-        match self.durable.after_batch(batch) {
-            Ok(basis) => {
-                self.seq = batch.seq + 1;
-                self.durable = Arc::new(basis);
-                self.shared.publish(Db::new(Arc::clone(&self.durable)));
-                self.judge_again();
-            }
-            Err(error) => self.close(error),
-        }
-    }
-
-    /// The storage refused the batch for what is in it: find the transaction to blame.
-    fn sort_out(&mut self, mut entries: Vec<Entry>, error: &Error) {
-        let accepted = entries.iter().filter(|entry| entry.is_accepted()).count();
-        if accepted > 1 {
-            self.singly = accepted;
-            self.restore(entries);
-        } else {
-            let blamed = entries.iter_mut().find(|entry| entry.is_accepted());
-            if let Some(entry) = blamed {
-                entry.verdict = Err(error.clone());
-            }
-            entries.into_iter().for_each(|entry| self.answer(entry));
-        }
-        self.judge_again();
-    }
-
-    /// Puts entries of a batch back to the front of those that wait.
-    fn restore(&mut self, entries: Vec<Entry>) {
-        for entry in entries.into_iter().rev() {
-            self.waiting.push_front(entry);
-        }
-    }
-
-    /// Drops the speculation, and judges every request that waits anew.
-    fn judge_again(&mut self) {
-        self.head = Arc::clone(&self.durable);
-        let requests: Vec<Request> = self.waiting.drain(..).map(|entry| entry.request).collect();
-        for request in requests {
-            let entry = self.judge(request);
-            self.waiting.push_back(entry);
-        }
-    }
-
-    fn answer(&self, entry: Entry) {
-        self.shared.answer(entry.request, entry.verdict.map(|accepted| accepted.report));
-    }
-
-    /// Closes as was asked, once nothing is in flight.
-    fn close_when_idle(&mut self) {
-        if self.in_flight.is_none()
-            && let Some((why, done)) = self.closing.take()
-        {
-            self.close(why);
-            // Who asked may be gone.
-            let _ = done.send(());
-        }
-    }
-
-    /// Refuses everything that waits and all that comes.
-    fn close(&mut self, why: Error) {
-        self.head = Arc::clone(&self.durable);
-        for entry in std::mem::take(&mut self.waiting) {
-            self.shared.answer(entry.request, Err(why.clone()));
-        }
-        self.closed = Some(why);
-        self.shared.wake();
     }
 }

@@ -1,0 +1,342 @@
+//! The writer: judges requests, sends batches, publishes what became durable.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, SyncSender};
+
+use annals_storage::anomaly::Category;
+use annals_storage::log::{Appended, LogBatch, LogReader, LoggedTx};
+
+use super::indexer::Task;
+use super::upkeep::Upkeep;
+use super::{Message, Request, Shared, gone};
+use crate::basis::{Basis, Counters};
+use crate::database::Db;
+use crate::error::{Error, Result};
+use crate::excise;
+use crate::home::Home;
+use crate::transact::{self, TxReport};
+
+/// The most datoms that are put into one batch, unless one transaction alone has more.
+const BATCH_DATOMS: usize = 100_000;
+
+/// A request, and what was made of it.
+pub(super) struct Entry {
+    request: Request,
+    verdict: Result<Accepted>,
+}
+
+struct Accepted {
+    report: TxReport,
+    tx: LoggedTx,
+    next: Counters,
+    /// True if it wants something removed for ever.
+    excises: bool,
+}
+
+impl Entry {
+    fn is_accepted(&self) -> bool {
+        self.verdict.is_ok()
+    }
+
+    fn datoms(&self) -> usize {
+        self.verdict.as_ref().map_or(0, |accepted| accepted.tx.datoms.len())
+    }
+}
+
+pub(super) struct Writer {
+    pub(super) home: Arc<Home>,
+    messages: Receiver<Message>,
+    batches: Sender<LogBatch>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) log: LogReader,
+    /// What is in the log.
+    pub(super) durable: Arc<Basis>,
+    /// What will be in the log when all that was accepted is.
+    pub(super) head: Arc<Basis>,
+    waiting: VecDeque<Entry>,
+    in_flight: Option<Vec<Entry>>,
+    /// So many batches are to hold one transaction each, after one of several was refused by the storage.
+    singly: usize,
+    seq: u64,
+    epoch: u64,
+    pub(super) upkeep: Upkeep,
+    closing: Option<(Error, SyncSender<()>)>,
+    pub(super) closed: Option<Error>,
+    stopping: bool,
+}
+
+/// What the writer hands work to, and is handed it by.
+pub(super) struct Ends {
+    pub(super) messages: Receiver<Message>,
+    pub(super) batches: Sender<LogBatch>,
+    pub(super) tasks: Sender<Task>,
+}
+
+impl Writer {
+    /// Goes on from a durable state, with the batch of this number, as the writer of this epoch.
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        ends: Ends,
+        log: LogReader,
+        durable: Arc<Basis>,
+        (seq, epoch): (u64, u64),
+    ) -> Writer {
+        let rest = durable.snapshot.rest().clone();
+        let mut upkeep = Upkeep::new(rest, ends.tasks);
+        if shared.has_excisions() {
+            upkeep.want_all();
+        }
+        durable.home.gauges().batches = seq;
+        Writer {
+            home: Arc::clone(&durable.home),
+            messages: ends.messages,
+            batches: ends.batches,
+            shared,
+            log,
+            head: Arc::clone(&durable),
+            durable,
+            waiting: VecDeque::new(),
+            in_flight: None,
+            singly: 0,
+            seq,
+            epoch,
+            upkeep,
+            closing: None,
+            closed: None,
+            stopping: false,
+        }
+    }
+
+    pub(super) fn run(mut self) {
+        self.keep_up();
+        while !(self.stopping && self.is_idle() && self.waiting.is_empty() && self.upkeep.parked.is_empty()) {
+            let Ok(message) = self.messages.recv() else { return };
+            match message {
+                Message::Request(request) => self.take(request),
+                Message::Appended(outcome) => self.settle(outcome),
+                Message::Finished(finished) => self.finished(finished),
+                Message::Index => self.upkeep.want_all(),
+                Message::Task(task) => self.take_task(task),
+                Message::Close(why, done) => self.closing = Some((why, done)),
+                Message::Stop => self.stopping = true,
+            }
+            self.close_when_idle();
+            self.keep_up();
+        }
+    }
+
+    /// True if no append is under way.
+    pub(super) fn is_idle(&self) -> bool {
+        self.in_flight.is_none()
+    }
+
+    fn take(&mut self, request: Request) {
+        if let Some(why) = &self.closed {
+            return self.shared.answer(request, Err(why.clone()));
+        }
+        if let Some(request) = self.admit(request) {
+            self.judge_next(request);
+        }
+    }
+
+    /// Judges a request, and sends it if nothing is under way.
+    pub(super) fn judge_next(&mut self, request: Request) {
+        let entry = self.judge(request);
+        self.waiting.push_back(entry);
+        if self.is_idle() {
+            self.flush();
+        }
+    }
+
+    /// Judges a request against the speculative state, which goes on from it if it is accepted.
+    fn judge(&mut self, request: Request) -> Entry {
+        let before = Arc::clone(&self.head);
+        let run = || transact::run(&before, &request.data, self.home.now());
+        let outcome = catch_unwind(AssertUnwindSafe(run));
+        let outcome = outcome.unwrap_or_else(|_| {
+            Err(Error::new(Category::Fault, "db.error/fault", "the transaction met a fault of the database")
+                .with_hint("nothing was stored; please report the transaction"))
+        });
+        let verdict = outcome.map(|outcome| {
+            let next = outcome.after.next.clone();
+            self.head = Arc::new(outcome.after);
+            let (db_before, db_after) = (Db::new(before), Db::new(Arc::clone(&self.head)));
+            let report = TxReport::new(db_before, db_after, &outcome.tx, outcome.tempids);
+            let excises = excise::is_request(&outcome.tx);
+            Accepted { report, tx: outcome.tx, next, excises }
+        });
+        Entry { request, verdict }
+    }
+
+    /// Sends what is waiting as one batch; refusals with nothing accepted before them are answered at once.
+    fn flush(&mut self) {
+        while self.waiting.front().is_some_and(|entry| !entry.is_accepted()) {
+            if let Some(entry) = self.waiting.pop_front() {
+                self.answer(entry);
+            }
+        }
+        if self.waiting.is_empty() {
+            return;
+        }
+        let mut entries = self.next_entries();
+        let (mut txs, mut next) = (Vec::with_capacity(entries.len()), Counters::fresh());
+        for accepted in entries.iter_mut().filter_map(|entry| entry.verdict.as_mut().ok()) {
+            txs.push(std::mem::replace(&mut accepted.tx, LoggedTx { t: 0, instant: 0, datoms: Vec::new() }));
+            next = accepted.next.clone();
+        }
+        let t = txs.last().map_or(self.durable.t, |tx| tx.t);
+        let sent = self.home.options.chance.next_id().and_then(|id| {
+            let batch = LogBatch { seq: self.seq, epoch: self.epoch, id, next: next.to_log(t), txs };
+            self.batches.send(batch).map_err(|_| gone())
+        });
+        self.in_flight = Some(entries);
+        if let Err(error) = sent {
+            self.settle(Err(error));
+        }
+    }
+
+    /// The entries of the next batch: all, within limits.
+    fn next_entries(&mut self) -> Vec<Entry> {
+        let (mut count, mut datoms) = (0, 0);
+        for entry in &self.waiting {
+            let full = datoms + entry.datoms() > BATCH_DATOMS || (self.singly > 0 && entry.is_accepted());
+            if count > 0 && full {
+                break;
+            }
+            datoms += entry.datoms();
+            count += 1;
+        }
+        self.singly = self.singly.saturating_sub(1);
+        self.waiting.drain(..count).collect()
+    }
+
+    /// The append in flight has ended.
+    fn settle(&mut self, outcome: Result<Appended>) {
+        let Some(entries) = self.in_flight.take() else { return };
+        match outcome {
+            Ok(Appended::Done) => match self.advance(&entries) {
+                Ok(()) => entries.into_iter().for_each(|entry| self.answer(entry)),
+                Err(error) => {
+                    // They are durable all the same.
+                    entries.into_iter().for_each(|entry| self.answer(entry));
+                    self.close(error);
+                }
+            },
+            Ok(Appended::Taken(batch)) => self.step_aside(entries, &batch),
+            Err(error) if error.category() == Category::Incorrect => self.sort_out(entries, &error),
+            Err(error) => {
+                self.restore(entries);
+                self.close(error);
+            }
+        }
+        if self.is_idle() {
+            self.follow_if_due();
+            self.flush();
+        }
+    }
+
+    /// A batch is durable: publishes the state after it.
+    fn advance(&mut self, entries: &[Entry]) -> Result<()> {
+        self.next_batch(self.seq + 1);
+        let accepted = || entries.iter().filter_map(|entry| entry.verdict.as_ref().ok());
+        let Some(newest) = accepted().next_back() else { return Ok(()) };
+        if let Some(first) = accepted().find(|accepted| accepted.excises) {
+            self.note_excision(first.report.t);
+        }
+        self.durable = self.settled(newest.report.db_after.basis())?;
+        self.shared.publish(Db::new(Arc::clone(&self.durable)));
+        Ok(())
+    }
+
+    fn next_batch(&mut self, seq: u64) {
+        self.seq = seq;
+        self.home.gauges().batches = seq;
+    }
+
+    /// Another writer's batch stands in the slot: apply it, and judge everything again.
+    fn step_aside(&mut self, entries: Vec<Entry>, batch: &LogBatch) {
+        self.restore(entries);
+        if batch.epoch > self.epoch {
+            let message = "another transactor has taken this database over";
+            return self.close(
+                Error::new(Category::Unavailable, "db.error/deposed", message)
+                    .with_hint("connect to the transactor that writes now"),
+            );
+        }
+        match self.durable.after_batch(batch) {
+            Ok(basis) => {
+                self.next_batch(batch.seq + 1);
+                self.durable = Arc::new(basis);
+                if let Some(tx) = batch.txs.iter().find(|tx| excise::is_request(tx)) {
+                    self.note_excision(tx.t);
+                }
+                self.shared.publish(Db::new(Arc::clone(&self.durable)));
+                self.judge_again();
+            }
+            Err(error) => self.close(error),
+        }
+    }
+
+    /// The storage refused the batch for what is in it: find the transaction to blame.
+    fn sort_out(&mut self, mut entries: Vec<Entry>, error: &Error) {
+        let accepted = entries.iter().filter(|entry| entry.is_accepted()).count();
+        if accepted > 1 {
+            self.singly = accepted;
+            self.restore(entries);
+        } else {
+            let blamed = entries.iter_mut().find(|entry| entry.is_accepted());
+            if let Some(entry) = blamed {
+                entry.verdict = Err(error.clone());
+            }
+            entries.into_iter().for_each(|entry| self.answer(entry));
+        }
+        self.judge_again();
+    }
+
+    /// Puts entries of a batch back to the front of those that wait.
+    fn restore(&mut self, entries: Vec<Entry>) {
+        for entry in entries.into_iter().rev() {
+            self.waiting.push_front(entry);
+        }
+    }
+
+    /// Drops the speculation, and judges every request that waits anew.
+    pub(super) fn judge_again(&mut self) {
+        self.head = Arc::clone(&self.durable);
+        self.upkeep.forget_seal();
+        let requests: Vec<Request> = self.waiting.drain(..).map(|entry| entry.request).collect();
+        for request in requests {
+            let entry = self.judge(request);
+            self.waiting.push_back(entry);
+        }
+    }
+
+    fn answer(&self, entry: Entry) {
+        self.shared.answer(entry.request, entry.verdict.map(|accepted| accepted.report));
+    }
+
+    /// Closes as was asked, once nothing is in flight and the indexer is idle.
+    fn close_when_idle(&mut self) {
+        if self.is_idle()
+            && !self.upkeep.is_busy
+            && let Some((why, done)) = self.closing.take()
+        {
+            self.close(why);
+            // Who asked may be gone.
+            let _ = done.send(());
+        }
+    }
+
+    /// Refuses everything that waits and all that comes.
+    pub(super) fn close(&mut self, why: Error) {
+        self.head = Arc::clone(&self.durable);
+        for entry in std::mem::take(&mut self.waiting) {
+            self.shared.answer(entry.request, Err(why.clone()));
+        }
+        self.end_upkeep(&why);
+        self.closed = Some(why);
+        self.shared.wake();
+    }
+}
