@@ -3,11 +3,13 @@
 //! Only what can be typed is here; what a verb does is in `verbs`.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 
 use crate::present::Format;
 use crate::settings::Settings;
+use crate::size::Size;
 
 /// A temporal fact database: any fact, any moment.
 #[derive(Debug, Parser)]
@@ -27,7 +29,8 @@ pub struct Cli {
 const AFTER_HELP: &str = "\
 STORAGE is an address: `mem:` (nothing is kept), `redb:PATH` or just a path (one file).
 Settings: a flag wins over an ANNALS_* variable (ANNALS_STORAGE, ANNALS_DB, ANNALS_FORMAT, ANNALS_LISTEN,
-ANNALS_LIMIT, ANNALS_WIDTH, ANNALS_TIMING, ANNALS_ROWS, ANNALS_HISTORY), that over the same keys in annals.toml.
+ANNALS_LIMIT, ANNALS_WIDTH, ANNALS_TIMING, ANNALS_ROWS, ANNALS_MEMORY, ANNALS_CACHE, ANNALS_HISTORY), that over the
+same keys in annals.toml.
 Exit status: 0 done, 1 failed, 2 wrong usage.";
 
 /// Options of every command.
@@ -48,6 +51,13 @@ pub struct Common {
     /// The most rows a query may make on its way [default: 20000000]
     #[arg(long, global = true, value_name = "ROWS")]
     pub rows: Option<u64>,
+    /// How much memory to use in all, like 2GiB: split between caches, new facts and queries [default: about 512MiB
+    /// and what a query needs]
+    #[arg(long, global = true, value_name = "SIZE")]
+    pub memory: Option<Size>,
+    /// How much of what was read to remember, like 256MiB [default: 256MiB, or about 3/8 of the memory]
+    #[arg(long, global = true, value_name = "SIZE")]
+    pub cache: Option<Size>,
     /// The settings file [default: annals.toml, if it is there]
     #[arg(long, global = true, value_name = "FILE")]
     pub config: Option<PathBuf>,
@@ -62,6 +72,8 @@ impl Common {
             width: self.width,
             limit: self.limit,
             rows: self.rows,
+            memory: self.memory,
+            cache: self.cache,
             ..Settings::default()
         }
     }
@@ -88,6 +100,10 @@ pub enum Verb {
     Stats(StatsArgs),
     /// Load transactions from files
     Import(ImportArgs),
+    /// Delete what is stored and needed no more
+    Gc(GcArgs),
+    /// Read everything stored and hold it against itself
+    Verify(VerifyArgs),
 }
 
 /// `annals repl`
@@ -215,6 +231,31 @@ pub struct StatsArgs {
     /// The storage
     pub storage: Option<String>,
 }
+
+/// `annals gc`
+#[derive(Args, Debug)]
+pub struct GcArgs {
+    /// The storage
+    pub storage: Option<String>,
+    /// Keep what became superfluous less than this ago, like 24h [default: what only other processes could need]
+    #[arg(long, value_name = "SPAN", value_parser = crate::size::span)]
+    pub grace: Option<Duration>,
+}
+
+/// `annals verify`
+#[derive(Args, Debug)]
+#[command(after_help = VERIFY_HELP)]
+pub struct VerifyArgs {
+    /// The storage
+    pub storage: Option<String>,
+    /// If something is wrong with the trees and the log is whole, make the trees anew from it
+    #[arg(long)]
+    pub repair: bool,
+}
+
+const VERIFY_HELP: &str = "\
+Every slot, segment, leaf and directory is read, and the three orders are held against what the log says. What is wrong
+is listed, and the exit status is 1. Without --repair nothing is changed.";
 
 /// `annals import`
 #[derive(Args, Debug)]

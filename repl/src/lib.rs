@@ -22,6 +22,7 @@ pub mod problem;
 pub mod sample;
 pub mod session;
 pub mod settings;
+pub mod size;
 pub mod terminal;
 pub mod verbs;
 pub mod view;
@@ -84,6 +85,8 @@ fn run(cli: Cli, terminal: &Terminal) -> Result<()> {
         Some(Verb::Schema(args)) => verbs::look::schema(args, &settings, terminal),
         Some(Verb::Stats(args)) => verbs::look::stats(args, &settings, terminal),
         Some(Verb::Import(args)) => verbs::import::run(args, &settings, terminal),
+        Some(Verb::Gc(args)) => verbs::upkeep::gc(args, &settings),
+        Some(Verb::Verify(args)) => verbs::upkeep::verify(args, &settings, terminal),
     }
 }
 

@@ -9,6 +9,8 @@ use serde::Deserialize;
 
 use crate::present::Format;
 use crate::problem::{Problem, Result};
+use crate::size::Size;
+use annals::Options;
 use annals::suggest::did_you_mean;
 
 /// What can be set, with gaps.
@@ -31,6 +33,10 @@ pub struct Settings {
     pub timing: Option<bool>,
     /// The most rows any intermediate or final result of a query may have.
     pub rows: Option<u64>,
+    /// How much memory is used in all: caches, novelty and queries are cut to fit.
+    pub memory: Option<Size>,
+    /// How many bytes of decoded nodes are remembered, whatever the memory is.
+    pub cache: Option<Size>,
     /// Where the REPL keeps its history; an empty path: nowhere.
     pub history: Option<PathBuf>,
 }
@@ -39,7 +45,8 @@ pub struct Settings {
 const MOST_ROWS: u64 = 20_000_000;
 
 /// Every key, as it is written in `annals.toml`; the variable is `ANNALS_` and the key in capitals.
-const KEYS: [&str; 9] = ["storage", "db", "format", "listen", "limit", "width", "timing", "rows", "history"];
+const KEYS: [&str; 11] =
+    ["storage", "db", "format", "listen", "limit", "width", "timing", "rows", "memory", "cache", "history"];
 
 impl Settings {
     /// What `annals.toml` says.
@@ -72,6 +79,8 @@ impl Settings {
             width: read("width", get("width"), |text| text.parse().ok())?,
             timing: read("timing", get("timing"), on_or_off)?,
             rows: read("rows", get("rows"), |text| text.parse().ok())?,
+            memory: read("memory", get("memory"), |text| text.parse().ok())?,
+            cache: read("cache", get("cache"), |text| text.parse().ok())?,
             history: variable("ANNALS_HISTORY").map(PathBuf::from),
         })
     }
@@ -88,13 +97,28 @@ impl Settings {
             width: self.width.or(weaker.width),
             timing: self.timing.or(weaker.timing),
             rows: self.rows.or(weaker.rows),
+            memory: self.memory.or(weaker.memory),
+            cache: self.cache.or(weaker.cache),
             history: self.history.or(weaker.history),
         }
     }
 
-    /// How many rows a query may make on its way.
+    /// How many rows a query may make on its way: as said, or as many as its part of the memory holds.
     pub fn most_rows(&self) -> u64 {
-        self.rows.unwrap_or(MOST_ROWS)
+        let of_memory = || self.options().ok()?.query_rows();
+        self.rows.or_else(of_memory).unwrap_or(MOST_ROWS)
+    }
+
+    /// How storages are opened.
+    pub fn options(&self) -> Result<Options> {
+        let mut options = Options::default();
+        if let Some(Size(memory)) = self.memory {
+            options = options.within(memory)?;
+        }
+        if let Some(Size(cache)) = self.cache {
+            options.cache_bytes = cache;
+        }
+        Ok(options)
     }
 
     /// The name of the database, `main` if nothing says otherwise.
@@ -138,6 +162,18 @@ mod tests {
     }
 
     #[test]
+    fn memory_is_split_and_what_is_said_apart_wins() {
+        let set = Settings { memory: Some(Size(1 << 30)), ..Settings::default() };
+        let options = set.options().expect("it is enough");
+        assert_eq!((options.memory, options.cache_bytes), (Some(1 << 30), 366 << 20));
+        assert_eq!(set.most_rows(), options.query_rows().expect("memory is set"));
+        let both = Settings { cache: Some(Size(7)), rows: Some(9), ..set };
+        assert_eq!((both.options().expect("it is enough").cache_bytes, both.most_rows()), (7, 9));
+        let little = Settings { memory: Some(Size(1000)), ..Settings::default() };
+        assert!(little.options().expect_err("too little").to_string().contains("1000"));
+    }
+
+    #[test]
     fn an_unknown_key_is_refused_with_a_suggestion() {
         let problem = file("formt = 'csv'").expect_err("no such key");
         assert_eq!(problem.exit_status(), 2);
@@ -160,7 +196,7 @@ mod tests {
 
     #[test]
     fn keys_are_the_fields() {
-        let all = "storage='a'\ndb='b'\nformat='edn'\nlisten='c'\nlimit=1\nwidth=2\ntiming=true\nrows=3\nhistory='d'";
+        let all = "storage='a'\ndb='b'\nformat='edn'\nlisten='c'\nlimit=1\nwidth=2\ntiming=true\nrows=3\nmemory='2GiB'\ncache=5\nhistory='d'";
         let keys: Vec<&str> = all.lines().filter_map(|line| line.split('=').next()).collect();
         assert_eq!(keys, KEYS);
         assert!(file(all).is_ok());

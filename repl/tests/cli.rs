@@ -128,8 +128,70 @@ fn pull_log_schema_and_stats() {
     assert!(log.out.contains("\":added\":5") && log.out.contains("\":t\":2"), "{}", log.out);
     let schema = place.run(&["schema", "films.annals", "--format", "csv"]);
     assert!(schema.out.contains("\n:film/title,string,one,identity,"), "{}", schema.out);
-    let stats = place.run(&["stats", "films.annals"]);
+    let stats = place.run(&["stats", "films.annals", "--memory", "1GiB", "--cache", "5MiB"]);
     assert!(stats.status == 0 && stats.out.starts_with('{'), "{stats:?}");
+    for part in [":db/memory 1073741824", ":db/cache-capacity 5242880", ":db/novelty-limit-bytes 127926272"] {
+        assert!(stats.out.contains(part), "{part}: {}", stats.out);
+    }
+}
+
+/// As if every few facts were many.
+fn with_jobs(place: &Place, args: &[&str]) -> Ran {
+    let mut command = place.command(args);
+    command.env("ANNALS_NOVELTY_DATOMS", "2");
+    finish(command, "")
+}
+
+#[test]
+fn what_jobs_leave_behind_is_collected_and_verified() {
+    let place = Place::with_films();
+    for year in 1990..2000 {
+        let tx = format!("[{{:film/title \"Heat\" :film/year {year}}}]");
+        assert_eq!(with_jobs(&place, &["transact", "films.annals", &tx]).status, 0);
+    }
+    let verified = place.run(&["verify", "films.annals"]);
+    assert_eq!((verified.status, verified.out.as_str()), (0, "[]\n"), "{verified:?}");
+    assert!(verified.err.contains("nothing is wrong"), "{verified:?}");
+    let stats = place.run(&["stats", "films.annals"]);
+    assert!(!stats.out.contains(":db/index-t nil"), "{}", stats.out);
+    let collected = place.run(&["gc", "films.annals", "--grace", "0s"]);
+    assert!(collected.status == 0 && collected.err.contains("deleted"), "{collected:?}");
+    assert!(!collected.err.contains(" 0 segments"), "{collected:?}");
+    assert!(place.run(&["gc", "films.annals"]).err.contains(" 0 segments"));
+    assert_eq!(place.run(&["verify", "films.annals"]).status, 0);
+    assert!(place.run(&["query", "films.annals", TITLES]).out.contains("[\"Heat\" 1999]"));
+    for (args, hint) in
+        [(["gc", "films.annals", "--grace", "soon"], "24h"), (["stats", "a", "--memory", "much"], "GiB")]
+    {
+        let ran = place.run(&args);
+        assert!(ran.status == 2 && ran.err.contains(hint), "{ran:?}");
+    }
+}
+
+#[test]
+fn damage_is_listed_and_trees_are_made_anew() {
+    let place = Place::with_films();
+    assert_eq!(
+        with_jobs(&place, &["transact", "films.annals", "[{:film/title \"Tron\" :film/year 1982}]"]).status,
+        0
+    );
+    let path = place.path().join("films.annals");
+    let mut bytes = std::fs::read(&path).expect("the storage");
+    // Every leaf: the frames of kind 1. Some are of older roots, which nobody reads.
+    let is_leaf = |at: &usize| bytes[*at..].starts_with(b"ANLS") && bytes.get(at + 6) == Some(&1);
+    let leaves: Vec<usize> = (0..bytes.len()).filter(is_leaf).collect();
+    assert!(!leaves.is_empty(), "jobs have written trees");
+    leaves.iter().for_each(|at| bytes[at + 44] ^= 0x55);
+    std::fs::write(&path, bytes).expect("a file");
+
+    let verified = place.run(&["verify", "films.annals"]);
+    assert!(verified.status == 1 && verified.out.contains("segment"), "{verified:?}");
+    let repaired = place.run(&["verify", "films.annals", "--repair"]);
+    assert_eq!((repaired.status, repaired.out.as_str()), (0, "[]\n"), "{repaired:?}");
+    assert!(repaired.err.contains("anew"), "{repaired:?}");
+    let found = place.run(&["query", "films.annals", TITLES]);
+    assert_eq!(found.out.lines().count(), 3, "{found:?}");
+    assert!(place.run(&["verify", "nothing.annals"]).err.contains("not-found"));
 }
 
 #[test]

@@ -131,7 +131,8 @@ impl Ask {
 
     /// The short answer, if the asker has the long one already.
     pub(crate) fn unchanged(&self, stamp: &Stamp) -> Option<Reply> {
-        let has = self.has_tags.iter().any(|tag| tag.strip_prefix("W/").unwrap_or(tag) == stamp.tag);
+        let strong = |tag: &str| tag.strip_prefix("W/").unwrap_or(tag).to_owned();
+        let has = self.has_tags.iter().any(|tag| strong(tag) == strong(&stamp.tag));
         has.then(|| {
             let mut reply = Reply::new(Content::Unchanged).stamped(stamp.clone());
             reply.status = axum::http::StatusCode::NOT_MODIFIED;

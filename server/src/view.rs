@@ -129,7 +129,8 @@ impl Stamp {
             let view = (lens.db.name(), end, t, instant, lens.db.since_t(), lens.db.is_history());
             text.extend(format!("{view:?}").as_bytes());
         }
-        Ok(Stamp { tag: format!("\"{:032x}\"", xxhash_rust::xxh3::xxh3_128(&text)), fixed })
+        // Weak: the same rows may come in another order, when they were put to rest meanwhile.
+        Ok(Stamp { tag: format!("W/\"{:032x}\"", xxhash_rust::xxh3::xxh3_128(&text)), fixed })
     }
 
     /// Of an answer that nothing can change, about one database.

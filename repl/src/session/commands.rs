@@ -42,7 +42,7 @@ const fn forms(name: &'static str, usage: &'static str, about: &'static str, run
 }
 
 /// Every command, in the order of `.help`.
-pub const ALL: [Command; 28] = [
+pub const ALL: [Command; 29] = [
     words("help", "[COMMAND]", "what can be typed", housekeeping::help),
     words("tutorial", "[STEP | restart]", "a short guided tour; again for the next step", tour::run),
     words("schema", "[NAMESPACE | ATTRIBUTE]", "the attributes", looking::schema),
@@ -60,6 +60,7 @@ pub const ALL: [Command; 28] = [
     forms("datoms", "eavt|aevt|avet|vaet [COMPONENT…]", "facts in the order of an index", looking::datoms),
     forms("explain", "QUERY [INPUT…]", "the plan of a query, with counts", looking::explain),
     words("stats", "", "counts and sizes", looking::stats),
+    words("verify", "", "read everything stored and hold it against itself", looking::verify),
     forms(
         "let",
         "NAME VALUE",
@@ -131,7 +132,7 @@ mod tests {
         };
         assert_eq!(hint("shcema"), "did you mean `.schema`?");
         assert_eq!(hint("asof"), "did you mean `.as-of`?");
-        assert_eq!(hint("verify"), "`.help` lists the commands");
+        assert_eq!(hint("backup"), "`.help` lists the commands");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::entry::{self, Argument, Asked, Entry, range};
 use super::{Flow, Session, timed};
 use crate::present::{Sheet, Shown, cell, datoms as rows, schema as attributes};
 use crate::problem::{Problem, Result};
+use crate::verbs::upkeep;
 
 /// How many transactions `.log` shows unless told.
 const LAST: u64 = 20;
@@ -190,6 +191,23 @@ pub(super) fn stats(session: &mut Session, argument: Argument<'_>, out: &mut dyn
     }
     let stats = session.base().stats()?;
     shown(session, &Shown::Value(stats), out)
+}
+
+/// `.verify`
+pub(super) fn verify(session: &mut Session, argument: Argument<'_>, out: &mut dyn Write) -> Result<Flow> {
+    if !argument.text.is_empty() {
+        return Err(misused("verify", argument));
+    }
+    let mut watch = upkeep::Watching::on(session.bars);
+    let report = session.conn.verify(&mut |step| watch.step(step));
+    watch.end();
+    let (report, name) = (report?, session.conn.name().to_owned());
+    if !report.is_clean() {
+        session.show(&Shown::Rows(upkeep::problems(&report)), None, out)?;
+    }
+    writeln!(out, "{}", upkeep::summary(&name, &report))?;
+    upkeep::verdict(&name, &report)?;
+    Ok(Flow::Go)
 }
 
 fn shown(session: &mut Session, what: &Shown, out: &mut dyn Write) -> Result<Flow> {

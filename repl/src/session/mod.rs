@@ -27,7 +27,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use annals::edn::Form;
-use annals::{Arg, Budget, Category, Connection, Db, Edn, Question, Store};
+use annals::{Arg, Budget, Category, Connection, Db, Edn, Options, Question, Store};
 
 use crate::import::Watch;
 use crate::present::{Shown, Style, report};
@@ -64,6 +64,8 @@ pub struct Session {
     pub most_rows: u64,
     /// Bars of progress can be drawn.
     pub bars: bool,
+    /// How storages are opened.
+    options: Options,
     store: Store,
     conn: Connection,
     view: View,
@@ -77,14 +79,15 @@ pub struct Session {
 
 impl Session {
     /// A session on a database of a storage; both are made if they are not there.
-    pub fn open(address: &str, database: &str, style: Style) -> Result<Session> {
-        let store = annals::connect(address)?;
+    pub fn open(address: &str, options: Options, database: &str, style: Style) -> Result<Session> {
+        let store = annals::connect_with(address, options.clone())?;
         let conn = store.database(database)?;
         Ok(Session {
             style,
             remarks: false,
             most_rows: Settings::default().most_rows(),
             bars: false,
+            options,
             store,
             conn,
             view: View::default(),

@@ -15,7 +15,7 @@ impl Watch for Silent {
 
 fn session() -> Session {
     let style = Style { format: Format::Edn, width: 100, ..Style::default() };
-    Session::open("mem:", "main", style).expect("memory can be had")
+    Session::open("mem:", Options::default(), "main", style).expect("memory can be had")
 }
 
 fn with_sample(name: &str) -> Session {
@@ -148,6 +148,8 @@ fn commands_look_at_facts() {
     );
     assert!(!says(&mut session, &format!(".explain {SIZE} \"README.md\"")).is_empty());
     assert!(says(&mut session, ".stats").starts_with('{'));
+    assert!(says(&mut session, ".verify").contains("nothing is wrong"));
+    assert!(tried(&mut session, ".verify all").is_err());
     assert_eq!(says(&mut session, ".db"), "[\"main\"]");
 }
 

@@ -7,11 +7,12 @@ pub mod query;
 pub mod repl;
 pub mod serve;
 pub mod transact;
+pub mod upkeep;
 
 use std::io::{BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
 
-use annals::{Connection, Db, Options};
+use annals::{Connection, Db, Options, Store};
 
 use crate::cli::ViewArgs;
 use crate::problem::{Problem, Result};
@@ -20,13 +21,17 @@ use crate::view::View;
 
 /// Opens a database that must be there.
 fn open(storage: &str, settings: &Settings) -> Result<Connection> {
-    let store = annals::connect_with(storage, Options { must_exist: true, ..Options::default() })?;
-    Ok(store.open_database(settings.database())?)
+    Ok(open_store(storage, settings)?.open_database(settings.database())?)
 }
 
 /// Opens a database, and makes it and its storage if they are not there.
 fn open_or_make(storage: &str, settings: &Settings) -> Result<Connection> {
-    Ok(annals::connect(storage)?.database(settings.database())?)
+    Ok(annals::connect_with(storage, settings.options()?)?.database(settings.database())?)
+}
+
+/// Opens a storage that must be there.
+fn open_store(storage: &str, settings: &Settings) -> Result<Store> {
+    Ok(annals::connect_with(storage, Options { must_exist: true, ..settings.options()? })?)
 }
 
 /// The storage a command is about: its own, or that of the settings.

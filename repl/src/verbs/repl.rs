@@ -19,7 +19,8 @@ use annals::suggest::nearest;
 const SHOWN: usize = 100;
 
 /// The words that `annals WORD` may have been meant to be.
-const VERBS: [&str; 9] = ["repl", "serve", "query", "pull", "transact", "log", "schema", "stats", "import"];
+const VERBS: [&str; 11] =
+    ["repl", "serve", "query", "pull", "transact", "log", "schema", "stats", "import", "gc", "verify"];
 
 /// A bare word that is no file but nearly a command was meant to be the command.
 pub fn refuse_misspelt_verb(storage: Option<&str>) -> Result<()> {
@@ -36,7 +37,8 @@ pub fn refuse_misspelt_verb(storage: Option<&str>) -> Result<()> {
 pub fn run(args: ReplArgs, settings: Settings, terminal: &Terminal) -> Result<()> {
     let chosen = args.sample.as_deref().map(sample::named).transpose()?;
     let address = args.storage.clone().or(settings.storage.clone()).unwrap_or_else(|| "mem:".into());
-    let mut session = Session::open(&address, settings.database(), terminal.style(&settings))?;
+    let mut session =
+        Session::open(&address, settings.options()?, settings.database(), terminal.style(&settings))?;
     session.most_rows = settings.most_rows();
     if let Some(sample) = chosen
         && !sample.load(session.connection(), &mut Quietly(Progressing::on(true), terminal.bars))?

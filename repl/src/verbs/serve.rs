@@ -15,11 +15,12 @@ use crate::settings::Settings;
 pub fn run(args: ServeArgs, settings: &Settings) -> Result<()> {
     let filter = EnvFilter::try_from_env("ANNALS_TRACE").unwrap_or_else(|_| EnvFilter::new("warn"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
-    let mut options = ServerOptions { insecure: args.insecure, ..ServerOptions::default() };
+    let rows = Some(settings.most_rows());
+    let mut options = ServerOptions { insecure: args.insecure, rows, ..ServerOptions::default() };
     if let Some(listen) = args.listen.as_deref().or(settings.listen.as_deref()) {
         options.listen = address(listen)?;
     }
-    let store = annals::connect(storage(args.storage.as_deref(), settings)?)?;
+    let store = annals::connect_with(storage(args.storage.as_deref(), settings)?, settings.options()?)?;
     if store.databases()?.is_empty() {
         store.create_database(settings.database())?;
     }
