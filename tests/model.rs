@@ -1,12 +1,15 @@
-//! Random histories against naive replay: now, as-of, since, history, in every order, before and after reopening.
+//! Random histories against naive replay: now, as-of, since, history, in every order, with index jobs, collections and
+//! reopenings between any two transactions, and trees of any shape.
 //!
-//! The model keeps a plain list of events and knows nothing of intervals, runs or indexes.
+//! The model keeps a plain list of events and knows nothing of intervals, runs or indexes. Values taken on the way are
+//! held to the end and must still say what they said.
 
 #![allow(clippy::disallowed_methods)]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use annals::{Connection, Datom, Db, Edn, Order, Value};
+use annals::{Connection, Datom, Db, Edn, IndexSettings, Options, Order, Value};
 use proptest::prelude::*;
 
 const SCHEMA: &str = r#"[
@@ -179,9 +182,60 @@ fn check_view(db: &Db, expected: BTreeSet<(Fact, u64, bool)>) {
     }
 }
 
-fn run(address: &str, history: &[Vec<(usize, Change)>], reopen_at: usize) {
+/// What happens after a transaction.
+#[derive(Clone, Copy, Debug)]
+enum Upkeep {
+    Nothing,
+    /// An index job is asked for, and goes on beside the next transactions.
+    Index,
+    /// An index job, and it is waited for.
+    Indexed,
+    /// What nobody reads is collected, now.
+    Collect,
+    /// The file is closed and opened again.
+    Reopen,
+}
+
+fn upkeep() -> impl Strategy<Value = Upkeep> {
+    prop_oneof![
+        6 => Just(Upkeep::Nothing),
+        2 => Just(Upkeep::Index),
+        3 => Just(Upkeep::Indexed),
+        1 => Just(Upkeep::Collect),
+        1 => Just(Upkeep::Reopen),
+    ]
+}
+
+/// Trees of all shapes: small leaves, many tiers or one, many generations or few, jobs often or on request only.
+fn options() -> impl Strategy<Value = Options> {
+    let settings = (0..9u64, 1..6usize, 1..40u64, 150..4000usize);
+    (
+        settings,
+        prop_oneof![Just(1), 2..40usize, Just(1 << 20)],
+        prop_oneof![Just(0), Just(1 << 14), Just(1 << 26)],
+    )
+        .prop_map(
+            |((rewrite_bound, most_tiers, generation_rows, leaf_bytes), novelty_datoms, cache_bytes)| {
+                Options {
+                    index: IndexSettings {
+                        rewrite_bound,
+                        most_tiers,
+                        generation_rows,
+                        leaf_bytes: Some(leaf_bytes),
+                    },
+                    novelty_datoms,
+                    cache_bytes,
+                    ..Options::default()
+                }
+            },
+        )
+}
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn run(address: &str, history: &[(Vec<(usize, Change)>, Upkeep)], options: &Options) {
     let open = || -> (annals::Store, Connection) {
-        let store = annals::connect(address).expect("a storage");
+        let store = annals::connect_with(address, options.clone()).expect("a storage");
         let conn = store.database("main").expect("a database");
         (store, conn)
     };
@@ -194,8 +248,11 @@ fn run(address: &str, history: &[Vec<(usize, Change)>], reopen_at: usize) {
     for (n, e) in entities.iter().enumerate() {
         model.assert((*e, "m/key".into(), format!("\"e{n}\"")), report.t);
     }
+    let first = report.t;
+    // A value keeps the file open, and a report holds two.
+    drop(report);
     let mut held = Vec::new();
-    for (number, changes) in history.iter().enumerate() {
+    for (changes, upkeep) in history {
         // One change of an entity a transaction, so that no two contradict each other.
         let distinct: BTreeMap<usize, &Change> = changes.iter().map(|(e, change)| (*e, change)).collect();
         let lonely = distinct.values().any(|change| matches!(change, Change::Gone));
@@ -208,39 +265,51 @@ fn run(address: &str, history: &[Vec<(usize, Change)>], reopen_at: usize) {
             model.apply(entities[*e], &entities, change, report.t);
         }
         held.push((report.db_after.clone(), model.holds.clone()));
-        if number == reopen_at && !address.starts_with("mem") {
-            drop((db, report));
-            held.clear();
-            drop((conn, store));
-            (store, conn) = open();
+        match upkeep {
+            Upkeep::Nothing => {}
+            Upkeep::Index => drop(conn.request_index().expect("a job")),
+            Upkeep::Indexed => {
+                let t = conn.request_index().expect("a job");
+                conn.sync_index(t, PATIENCE).expect("a job that ends");
+            }
+            Upkeep::Collect => drop(conn.gc(Some(Duration::from_secs(3600))).expect("a collection")),
+            Upkeep::Reopen if address.starts_with("mem") => {}
+            Upkeep::Reopen => {
+                drop((db, report));
+                held.clear();
+                drop((conn, store));
+                (store, conn) = open();
+            }
         }
     }
-    check(&conn.db(), &model, report.t);
+    check(&conn.db(), &model, first);
     for (db, holds) in held {
         check_view(&db, holds.into_iter().map(|(fact, t)| (fact, t, true)).collect());
     }
+    let report = conn.verify(&mut |_| {}).expect("verified");
+    assert!(report.is_clean(), "{report:?}");
     drop(store);
 }
 
-fn history() -> impl Strategy<Value = Vec<Vec<(usize, Change)>>> {
-    prop::collection::vec(prop::collection::vec((0..6usize, change()), 0..5), 1..24)
+fn history() -> impl Strategy<Value = Vec<(Vec<(usize, Change)>, Upkeep)>> {
+    prop::collection::vec((prop::collection::vec((0..6usize, change()), 0..5), upkeep()), 1..24)
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 120, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn memory_equals_naive_replay(history in history()) {
-        run("mem:", &history, usize::MAX);
+    fn memory_equals_naive_replay(history in history(), options in options()) {
+        run("mem:", &history, &options);
     }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 32, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_reopened_file_equals_naive_replay(history in history(), at in 0..24usize) {
+    fn a_file_equals_naive_replay(history in history(), options in options()) {
         let scratch = tempfile::tempdir().expect("a scratch folder");
-        run(&format!("redb:{}", scratch.path().join("model.annals").display()), &history, at);
+        run(&format!("redb:{}", scratch.path().join("model.annals").display()), &history, &options);
     }
 }
