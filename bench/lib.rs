@@ -1,7 +1,9 @@
 //! Costs: benchmarks of the whole, in a package of its own so that nobody else compiles them.
 //!
-//! `cargo bench -p annals-bench` runs `house.rs`, which loads the bundled sample and prints medians and ratios of one
-//! run. Timings live here and never in tests.
+//! `house.rs` loads the bundled sample and asks it; `at_rest.rs` measures facts at rest, `large.rs` a large
+//! import under a memory limit; each prints medians and ratios of one run. Timings live here and never in tests.
+
+pub mod people;
 
 use std::time::{Duration, Instant};
 
@@ -16,4 +18,11 @@ pub fn median<R>(rounds: usize, mut work: impl FnMut() -> R) -> Duration {
         .collect();
     times.sort();
     times[times.len() / 2]
+}
+
+/// MiB of memory of this process as the system counts them: `VmRSS` now, `VmHWM` at most; 0 where it does not say.
+pub fn memory(what: &str) -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find(|line| line.starts_with(what)).unwrap_or_default();
+    line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok()).unwrap_or(0) / 1024
 }
