@@ -67,7 +67,7 @@ mod transactor;
 
 pub use annals_query::aggregate::NAMES as AGGREGATES;
 pub use annals_query::edn::{self, Edn, Form, Span};
-pub use annals_query::functions::names as functions;
+pub use annals_query::functions::{Functions, names as functions, own::Failure};
 pub use annals_query::{Answer, Budget, Rows, suggest};
 pub use annals_storage::anomaly::Category;
 pub use annals_storage::datom::{AttrId, Datom, EntityId, Keyword, Order, Symbol, T, Tag, Value};

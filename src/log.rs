@@ -1,8 +1,9 @@
 //! The log as users read it: transactions by number, in order.
 
 use std::fmt;
-use std::ops::{Bound, Range, RangeBounds};
+use std::ops::{Bound, ControlFlow, Range, RangeBounds};
 
+use annals_query::source::{Flow, TxLog};
 use annals_storage::datom::{Datom, EntityId, T};
 use annals_storage::log::{LogReader, LoggedTx};
 
@@ -104,5 +105,21 @@ impl Log {
     fn read(&self, range: Range<T>, sink: &mut dyn FnMut(Tx) -> bool) -> Result<()> {
         let end = range.end.min(self.db.basis_t() + 1);
         Ok(self.reader.read(range.start..end, &mut |tx| sink(Tx::from(tx)))?)
+    }
+}
+
+/// For `tx-ids` and `tx-data`: the log as an input of a query.
+impl TxLog for Log {
+    fn end_t(&self) -> T {
+        self.basis_t() + 1
+    }
+
+    fn t_from(&self, instant: i64) -> annals_query::Result<T> {
+        Ok(self.db.basis().t_from(instant)?)
+    }
+
+    fn read(&self, range: Range<T>, sink: &mut dyn FnMut(T, &[Datom]) -> Flow) -> annals_query::Result<()> {
+        let mut hand_on = |tx: Tx| sink(tx.t, &tx.datoms) == ControlFlow::Continue(());
+        Ok(Log::read(self, range, &mut hand_on)?)
     }
 }

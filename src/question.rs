@@ -4,20 +4,28 @@ use std::sync::Arc;
 
 use annals_query::ast::{Input, Query};
 use annals_query::edn::{self, Edn};
+use annals_query::functions::Functions;
+use annals_query::functions::of_log::datom_edn;
+use annals_query::inputs::Inputs;
+use annals_query::plan::PlanOptions;
 use annals_query::{Answer, Budget, QueryArg, parse, pull};
-use annals_storage::datom::EntityId;
+use annals_storage::datom::{Datom, EntityId};
 use serde::de::DeserializeOwned;
 
 use crate::database::Db;
 use crate::error::Result;
 use crate::input::EntityName;
+use crate::log::{Log, Tx};
 use crate::rows;
+use crate::transact::TxReport;
 
 /// An input of a query.
 #[derive(Clone, Debug)]
 pub enum Arg {
     /// A database value.
     Db(Db),
+    /// A log, for `tx-ids` and `tx-data`.
+    Log(Log),
     /// Anything else.
     Edn(Edn),
 }
@@ -34,6 +42,30 @@ impl From<&Db> for Arg {
     }
 }
 
+impl From<Log> for Arg {
+    fn from(log: Log) -> Arg {
+        Arg::Log(log)
+    }
+}
+
+impl From<&TxReport> for Arg {
+    /// What the transaction asserted and retracted, as a source of `[e a v tx added]`.
+    fn from(report: &TxReport) -> Arg {
+        tuples(&report.datoms)
+    }
+}
+
+impl From<&Tx> for Arg {
+    /// What the transaction asserted and retracted, as a source of `[e a v tx added]`.
+    fn from(tx: &Tx) -> Arg {
+        tuples(&tx.datoms)
+    }
+}
+
+fn tuples(datoms: &[Datom]) -> Arg {
+    Arg::Edn(datoms.iter().map(datom_edn).collect::<Vec<_>>().into())
+}
+
 impl<E: Into<Edn>> From<E> for Arg {
     fn from(edn: E) -> Arg {
         Arg::Edn(edn.into())
@@ -44,6 +76,7 @@ impl Arg {
     fn to_query(&self) -> QueryArg {
         match self {
             Arg::Db(db) => QueryArg::Source(Arc::new(db.clone())),
+            Arg::Log(log) => QueryArg::Log(Arc::new(log.clone())),
             Arg::Edn(edn) => QueryArg::Value(edn.clone()),
         }
     }
@@ -63,7 +96,7 @@ impl Arg {
 /// ```
 pub fn q(text: &str) -> Result<Question> {
     let query = Arc::new(parse::query_text(text)?);
-    Ok(Question { query, db: None, args: Vec::new(), budget: Budget::default() })
+    Ok(Question { query, db: None, args: Vec::new(), functions: Functions::new(), budget: Budget::default() })
 }
 
 /// A parsed query and its inputs.
@@ -72,6 +105,7 @@ pub struct Question {
     query: Arc<Query>,
     db: Option<Db>,
     args: Vec<Arg>,
+    functions: Functions,
     budget: Budget,
 }
 
@@ -96,6 +130,29 @@ impl Question {
         Ok(self.arg(edn))
     }
 
+    /// Functions and aggregates of the program that the query may call.
+    ///
+    /// ```
+    /// use annals::{Edn, Functions};
+    /// let longer = |args: &[Edn]| match args {
+    ///     [Edn::String(x), Edn::String(y)] => Ok(Edn::from(x.len() > y.len())),
+    ///     _ => Err("two texts are needed".into()),
+    /// };
+    /// let functions = Functions::new().function("my/longer?", longer)?;
+    /// let answer = annals::q("[:find ?x . :in [?x ...] ?least :where [(my/longer? ?x ?least)]]")?
+    ///     .arg_text("[\"Argo\" \"Windrose\"]")?
+    ///     .arg("Fram I")
+    ///     .functions(&functions)
+    ///     .run()?;
+    /// assert_eq!(answer.into_edn(), Edn::from("Windrose"));
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    #[must_use]
+    pub fn functions(mut self, functions: &Functions) -> Self {
+        self.functions = functions.clone();
+        self
+    }
+
     /// What the query may use up.
     #[must_use]
     pub fn budget(mut self, budget: Budget) -> Self {
@@ -105,7 +162,7 @@ impl Question {
 
     /// Answers the query.
     pub fn run(&self) -> Result<Answer> {
-        Ok(annals_query::q(&self.query, &self.inputs(), &self.budget)?)
+        Ok(annals_query::q_inputs(&self.query, &self.inputs()?, &self.budget, PlanOptions::default())?)
     }
 
     /// Rows as tuples, structs or single values, through serde.
@@ -119,7 +176,7 @@ impl Question {
 
     /// The plan with counts, as text. Runs the query.
     pub fn explain(&self) -> Result<String> {
-        Ok(annals_query::explain(&self.query, &self.inputs(), &self.budget)?.to_string())
+        Ok(annals_query::explain_inputs(&self.query, &self.inputs()?, &self.budget)?.to_string())
     }
 
     /// True if the query takes a database first (or has no `:in`).
@@ -127,9 +184,10 @@ impl Question {
         matches!(self.query.inputs.first(), Some(Input::Source(_)))
     }
 
-    fn inputs(&self) -> Vec<QueryArg> {
+    fn inputs(&self) -> Result<Inputs> {
         let db = self.db.clone().map(Arg::Db);
-        db.iter().chain(&self.args).map(Arg::to_query).collect()
+        let args: Vec<QueryArg> = db.iter().chain(&self.args).map(Arg::to_query).collect();
+        Ok(Inputs::bind(&self.query, &args)?.with_functions(self.functions.clone()))
     }
 }
 
@@ -178,6 +236,49 @@ impl Db {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const BOATS: &str = "[{:db/ident :boat/name :db/valueType :db.type/string :db/cardinality :db.cardinality/one
+                           :db/unique :db.unique/identity}
+                          {:db/ident :boat/fuel :db/valueType :db.type/long :db/cardinality :db.cardinality/one}]";
+
+    #[test]
+    fn what_a_transaction_did_joins_with_the_database_after() {
+        let conn = crate::connect("mem:").unwrap().database("main").unwrap();
+        conn.transact(BOATS).unwrap();
+        conn.transact("[{:boat/name \"Argo\" :boat/fuel 10}]").unwrap();
+        let report = conn.transact("[[:db/add [:boat/name \"Argo\"] :boat/fuel 25]]").unwrap();
+        let text = "[:find ?boat ?attr ?v ?added :in $ $tx
+                     :where [$tx ?e ?a ?v _ ?added] [?a :db/ident ?attr] [?e :boat/name ?boat]]";
+        let answer = q(text).unwrap().over(&report.db_after).arg(&report).run().unwrap();
+        let Edn::Vector(mut rows) = answer.into_edn() else { panic!("rows") };
+        rows.sort();
+        assert_eq!(
+            Edn::Vector(rows).to_string(),
+            "[[\"Argo\" :boat/fuel 10 false] [\"Argo\" :boat/fuel 25 true]]"
+        );
+    }
+
+    #[test]
+    fn the_log_is_read_by_transaction_number_entity_and_instant() {
+        let conn = crate::connect("mem:").unwrap().database("main").unwrap();
+        conn.transact(BOATS).unwrap();
+        let first = conn.transact("[{:boat/name \"Argo\" :boat/fuel 10}]").unwrap();
+        let second = conn.transact("[[:db/add [:boat/name \"Argo\"] :boat/fuel 25]]").unwrap();
+        let count = "[:find (count ?tx) . :in ?log ?from ?to :where [(tx-ids ?log ?from ?to) [?tx ...]]]";
+        let counted = |from: Edn, to: Edn| {
+            q(count).unwrap().arg(conn.log()).arg(from).arg(to).run().unwrap().into_edn()
+        };
+        assert_eq!(counted(Edn::Nil, Edn::Nil), Edn::Int(3));
+        assert_eq!(counted(first.tx.into(), Edn::Nil), Edn::Int(2));
+        assert_eq!(counted(Edn::Int(1), second.tx.into()), Edn::Int(2));
+        assert_eq!(counted(Edn::Inst(i64::MAX), Edn::Nil), Edn::Nil);
+        let fuel = "[:find ?v ?added :in $ $log ?tx
+                     :where [(tx-data $log ?tx) [[?e ?a ?v _ ?added]]] [?a :db/ident :boat/fuel]]";
+        let asked = q(fuel).unwrap().over(&conn.db()).arg(conn.log()).arg(second.tx);
+        let mut rows: Vec<(i64, bool)> = asked.rows_as().unwrap();
+        rows.sort_unstable();
+        assert_eq!(rows, [(10, false), (25, true)]);
+    }
 
     #[test]
     fn a_name_that_names_nothing_pulls_nil_in_its_place() {

@@ -3,6 +3,8 @@
 //! `parse` makes these from forms; `check` makes sure they make sense; `plan` and `naive` read them. Every clause
 //! keeps the place where it stood.
 
+use std::sync::Arc;
+
 use annals_storage::datom::{Keyword, Symbol};
 
 use crate::edn::{Edn, Span};
@@ -215,7 +217,9 @@ pub enum Term {
 pub struct Call {
     /// The function's name, or a variable that holds a function's name.
     pub name: Symbol,
-    /// What it is given.
+    /// The query that is written as the first argument, if the function is `q`.
+    pub query: Option<Arc<Query>>,
+    /// What it is given otherwise.
     pub args: Vec<Arg>,
     /// Where the call stands.
     pub span: Option<Span>,

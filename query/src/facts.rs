@@ -1,16 +1,17 @@
-//! A plain list of datoms as a source: the obvious one, that the clever ones are tested against.
+//! A plain list of datoms as a source, or as a log: the obvious ones, that the clever ones are tested against.
 //!
 //! Every scan looks at every fact. Datoms are given as assertions and retractions in the order of their transactions;
 //! the view is settled once, when the list is made.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 
 use annals_storage::datom::{
     AttrId, Batch, Col, Datom, EntityId, Keyword, Pattern, T, Tag, Value, ValueCol, code, columns::heap_word,
 };
 
 use crate::error::Result;
-use crate::source::{Attribute, Flow, Source};
+use crate::source::{Attribute, Flow, Source, TxLog};
 
 /// Facts in a vector, with the names a query may use for them.
 #[derive(Clone, Debug, Default)]
@@ -125,5 +126,43 @@ impl Source for Facts {
 
     fn is_history(&self) -> bool {
         self.history
+    }
+}
+
+/// A log in a vector. An instant that a transaction asserts of itself is its own.
+#[derive(Clone, Debug, Default)]
+pub struct FactLog {
+    datoms: Vec<Datom>,
+}
+
+impl FactLog {
+    /// These datoms, in the order of their transactions.
+    pub fn new(datoms: Vec<Datom>) -> FactLog {
+        FactLog { datoms }
+    }
+
+    fn of_t(&self, t: T) -> Vec<Datom> {
+        self.datoms.iter().filter(|datom| datom.tx == EntityId::of_t(t)).cloned().collect()
+    }
+}
+
+impl TxLog for FactLog {
+    fn end_t(&self) -> T {
+        self.datoms.iter().filter_map(|datom| datom.tx.t()).max().map_or(1, |newest| newest + 1)
+    }
+
+    fn t_from(&self, instant: i64) -> Result<T> {
+        let is_older =
+            |datom: &&Datom| datom.e == datom.tx && matches!(datom.v, Value::Instant(own) if own < instant);
+        Ok(self.datoms.iter().filter(is_older).filter_map(|datom| datom.tx.t()).max().map_or(0, |t| t + 1))
+    }
+
+    fn read(&self, range: Range<T>, sink: &mut dyn FnMut(T, &[Datom]) -> Flow) -> Result<()> {
+        for t in range.start..range.end.min(self.end_t()) {
+            if sink(t, &self.of_t(t)).is_break() {
+                break;
+            }
+        }
+        Ok(())
     }
 }

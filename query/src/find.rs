@@ -15,12 +15,12 @@ use std::collections::{BTreeMap, HashMap};
 
 use annals_storage::datom::EntityId;
 
-use crate::aggregate::{Accumulator, Aggregate};
+use crate::aggregate::Accumulator;
 use crate::answer::{Answer, Rows};
 use crate::ast::{Arg, Element, Find, PullArg, Query, SourceName, Var};
 use crate::edn::Edn;
 use crate::error::{Error, Result};
-use crate::functions;
+use crate::functions::{self, Functions};
 use crate::inputs::Inputs;
 use crate::pull;
 
@@ -52,7 +52,7 @@ fn arg_var(arg: &Arg) -> Option<&Var> {
 
 /// The answer made of a set of rows over [`basis`].
 pub fn shape(query: &Query, inputs: &Inputs, rows: Vec<Vec<Edn>>) -> Result<Answer> {
-    finish(query, inputs, group(query, rows)?)
+    finish(query, inputs, group(query, inputs.functions(), rows)?)
 }
 
 /// True if the query aggregates.
@@ -61,7 +61,7 @@ pub fn aggregates(query: &Query) -> bool {
 }
 
 /// Rows over the find elements, from a set of rows over [`basis`]: grouped and aggregated, nothing pulled yet.
-pub fn group(query: &Query, rows: Vec<Vec<Edn>>) -> Result<Vec<Vec<Edn>>> {
+pub fn group(query: &Query, own: &Functions, rows: Vec<Vec<Edn>>) -> Result<Vec<Vec<Edn>>> {
     let basis = basis(query);
     let place =
         |var: &Var| basis.iter().position(|known| known == var).expect("a find variable is in the basis");
@@ -69,7 +69,7 @@ pub fn group(query: &Query, rows: Vec<Vec<Edn>>) -> Result<Vec<Vec<Edn>>> {
     if aggregates(query) {
         let elements =
             elements.iter().map(|element| GroupElement::of(element, place)).collect::<Result<Vec<_>>>()?;
-        return aggregate(&elements, rows);
+        return aggregate(&elements, own, rows);
     }
     let places: Vec<_> = elements.iter().flat_map(element_vars).map(place).collect();
     if places.iter().copied().eq(0..basis.len()) {
@@ -114,7 +114,7 @@ impl<'q> GroupElement<'q> {
     }
 
     /// The accumulator for the group that a row begins.
-    fn start(&self, row: &[Edn]) -> Result<Option<Accumulator>> {
+    fn start(&self, own: &Functions, row: &[Edn]) -> Result<Option<Accumulator>> {
         let GroupElement::Aggregate { before, element: Element::Aggregate { name, span, .. }, .. } = self
         else {
             return Ok(None);
@@ -123,9 +123,8 @@ impl<'q> GroupElement<'q> {
             Before::Const(edn) => (*edn).clone(),
             Before::Var(at) => row[*at].clone(),
         });
-        let aggregate =
-            Aggregate::find(name, &before.collect::<Vec<_>>()).map_err(|error| error.at(*span))?;
-        Ok(Some(aggregate.start()))
+        let accumulator = Accumulator::find(name, before.collect(), own);
+        Ok(Some(accumulator.map_err(|error| error.at(*span))?))
     }
 
     /// The places that keep groups apart: keys, and variables that say how an aggregate is taken.
@@ -143,7 +142,7 @@ impl<'q> GroupElement<'q> {
     }
 }
 
-fn aggregate(elements: &[GroupElement<'_>], rows: Vec<Vec<Edn>>) -> Result<Vec<Vec<Edn>>> {
+fn aggregate(elements: &[GroupElement<'_>], own: &Functions, rows: Vec<Vec<Edn>>) -> Result<Vec<Vec<Edn>>> {
     let keys: Vec<usize> = elements.iter().flat_map(GroupElement::keys).collect();
     let mut places: HashMap<Vec<Edn>, usize> = HashMap::new();
     let mut groups: Vec<(Vec<Edn>, Vec<Option<Accumulator>>)> = Vec::new();
@@ -156,7 +155,7 @@ fn aggregate(elements: &[GroupElement<'_>], rows: Vec<Vec<Edn>>) -> Result<Vec<V
             None => {
                 places.insert(key.clone(), groups.len());
                 let accumulators =
-                    elements.iter().map(|element| element.start(&row)).collect::<Result<_>>()?;
+                    elements.iter().map(|element| element.start(own, &row)).collect::<Result<_>>()?;
                 groups.push((row.clone(), accumulators));
                 groups.len() - 1
             }

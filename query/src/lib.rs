@@ -45,6 +45,8 @@ use run::pool::Pool;
 pub enum QueryArg {
     /// A database.
     Source(Arc<dyn source::Source>),
+    /// A log, for `tx-ids` and `tx-data`.
+    Log(Arc<dyn source::TxLog>),
     /// Anything else: a value, a collection (also as a source), rules, a pull pattern.
     Value(edn::Edn),
 }
@@ -104,12 +106,16 @@ pub fn q(query: &ast::Query, args: &[QueryArg], budget: &Budget) -> Result<Answe
 
 /// Runs a query and tells how it went.
 pub fn explain(query: &ast::Query, args: &[QueryArg], budget: &Budget) -> Result<Explain> {
-    let inputs = Inputs::bind(query, args)?;
+    explain_inputs(query, &Inputs::bind(query, args)?, budget)
+}
+
+/// As [`explain`], over inputs that were taken apart.
+pub fn explain_inputs(query: &ast::Query, inputs: &Inputs, budget: &Budget) -> Result<Explain> {
     check::query(query, inputs.rules())?;
     let mut pool = Pool::default();
     let options = PlanOptions::default();
-    let plan = plan::plan(query, &inputs, &mut pool, options)?;
-    let mut run = Run::new(&inputs, &mut pool, budget, options);
+    let plan = plan::plan(query, inputs, &mut pool, options)?;
+    let mut run = Run::new(inputs, &mut pool, budget, options);
     let rows = run.answer(&plan)?.len() as u64;
     Ok(Explain { lines: plan::explain::lines(&plan.block, &plan.names, &run), rows })
 }
@@ -126,10 +132,29 @@ pub fn q_with(
     budget: &Budget,
     options: PlanOptions,
 ) -> Result<Answer> {
-    let inputs = Inputs::bind(query, args)?;
+    q_inputs(query, &Inputs::bind(query, args)?, budget, options)
+}
+
+/// As [`q_with`], over inputs that were taken apart.
+pub fn q_inputs(
+    query: &ast::Query,
+    inputs: &Inputs,
+    budget: &Budget,
+    options: PlanOptions,
+) -> Result<Answer> {
     check::query(query, inputs.rules())?;
+    answer(query, inputs, budget, options)
+}
+
+/// Answers a query that was checked.
+pub(crate) fn answer(
+    query: &ast::Query,
+    inputs: &Inputs,
+    budget: &Budget,
+    options: PlanOptions,
+) -> Result<Answer> {
     let mut pool = Pool::default();
-    let plan = plan::plan(query, &inputs, &mut pool, options)?;
-    let rows = Run::new(&inputs, &mut pool, budget, options).answer(&plan)?;
-    find::shape(query, &inputs, rows)
+    let plan = plan::plan(query, inputs, &mut pool, options)?;
+    let rows = Run::new(inputs, &mut pool, budget, options).answer(&plan)?;
+    find::shape(query, inputs, rows)
 }

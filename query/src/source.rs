@@ -2,11 +2,12 @@
 //!
 //! The query engine cannot tell what is behind a [`Source`]: a database value as of some moment, its history, a
 //! speculative one, or a plain list of datoms ([`crate::facts::Facts`]). Whatever view of time or filter applies is the
-//! source's affair; names (idents, lookup refs) are resolved by it too.
+//! source's affair; names (idents, lookup refs) are resolved by it too. A [`TxLog`] is the same facts in the order they
+//! came, for those who ask by transaction.
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 
-use annals_storage::datom::{AttrId, Batch, EntityId, Keyword, Pattern, Tag, ValueRef};
+use annals_storage::datom::{AttrId, Batch, Datom, EntityId, Keyword, Pattern, T, Tag, ValueRef};
 
 use crate::error::Result;
 
@@ -80,4 +81,16 @@ pub trait Source: Send + Sync {
     fn attribute_named(&self, ident: &Keyword) -> Option<&Attribute> {
         self.attribute(AttrId::of_entity(self.entid(ident)?)?)
     }
+}
+
+/// Transactions in their order: numbered without gaps, their instants never going back.
+pub trait TxLog: Send + Sync {
+    /// The number after that of the newest transaction.
+    fn end_t(&self) -> T;
+
+    /// The first transaction that is not older than an instant, microseconds since 1970.
+    fn t_from(&self, instant: i64) -> Result<T>;
+
+    /// Hands on what each transaction of a range asserted and retracted, in order, until the sink breaks.
+    fn read(&self, range: Range<T>, sink: &mut dyn FnMut(T, &[Datom]) -> Flow) -> Result<()>;
 }

@@ -21,6 +21,7 @@ use num_traits::ToPrimitive;
 use crate::edn::Edn;
 use crate::error::{Error, Result};
 use crate::functions::number::Number;
+use crate::functions::own::{Functions, OwnAggregate};
 use crate::functions::{self, refused_types};
 
 use sum::{ExactSum, Sum};
@@ -58,6 +59,8 @@ pub enum Aggregate {
     RandN(usize),
     /// Up to n different ones, drawn.
     SampleN(usize),
+    /// One of the program, which the accumulator holds.
+    Own,
 }
 
 impl Aggregate {
@@ -127,6 +130,7 @@ impl Aggregate {
             A::Max | A::MaxN(_) => "max",
             A::Rand | A::RandN(_) => "rand",
             A::SampleN(_) => "sample",
+            A::Own => "aggregate",
         }
     }
 }
@@ -162,9 +166,23 @@ enum State {
     Sum(Sum),
     Extreme(Edn),
     All(Vec<Edn>),
+    /// Of an aggregate of the program: itself, the arguments before the variable, the values.
+    Own(OwnAggregate, Vec<Edn>, Vec<Edn>),
 }
 
 impl Accumulator {
+    /// An accumulator of the aggregate with this name, which may be one of the program.
+    pub fn find(name: &Symbol, before: Vec<Edn>, own: &Functions) -> Result<Accumulator> {
+        match own.find_aggregate(name) {
+            None => Ok(Aggregate::find(name, &before)?.start()),
+            Some(own) => Ok(Accumulator {
+                aggregate: Aggregate::Own,
+                taken: 0,
+                state: State::Own(own.clone(), before, Vec::new()),
+            }),
+        }
+    }
+
     /// Takes a value.
     pub fn add(&mut self, value: &Edn) -> Result<()> {
         let name = self.aggregate.name();
@@ -186,6 +204,7 @@ impl Accumulator {
                 self.aggregate.admits(values.first(), value)?;
                 values.push(value.clone());
             }
+            State::Own(_, _, values) => values.push(value.clone()),
         }
         self.taken += 1;
         Ok(())
@@ -209,6 +228,7 @@ impl Accumulator {
                 }
                 values.extend(more);
             }
+            (State::Own(_, _, values), State::Own(_, _, more)) => values.extend(more),
             _ => unreachable!("accumulators of one aggregate have states of one kind"),
         }
         self.taken += other.taken;
@@ -230,6 +250,10 @@ impl Accumulator {
             State::Sum(sum) if aggregate == A::Avg => Ok(Edn::double(sum.to_f64() / taken as f64)),
             State::Sum(sum) => sum.finish().map_err(|why| why.named(name)),
             State::Extreme(best) => Ok(best),
+            State::Own(own, before, mut values) => {
+                values.sort_by(functions::total);
+                own.of_sorted(&before, &values)
+            }
             State::All(mut values) => {
                 values.sort_by(functions::total);
                 aggregate.of_sorted(values)

@@ -5,10 +5,11 @@
 //! reaches are not looked at. What depends on data (attributes, types, values of inputs) is not known here.
 //!
 //! One file for each question: `names` (sources, rules, patterns, shapes), `strata` (recursion through `not`),
-//! `binding` (what can be bound).
+//! `binding` (what can be bound), `nested` (queries inside the query).
 
 mod binding;
 mod names;
+mod nested;
 mod strata;
 
 #[cfg(test)]
@@ -32,10 +33,15 @@ pub fn query(query: &Query, rules: &[Rule]) -> Result<()> {
         set.entry(rule.name.as_str()).or_default().push(rule);
     }
     let mut problems = Vec::new();
-    let reached = names::check(query, &set, &mut problems);
-    strata::check(&reached, &mut problems);
-    binding::check(query, &reached, &mut problems);
+    look(query, &set, 0, &mut problems);
     told(problems)
+}
+
+/// Notes all that is wrong with a query that stands inside of `depth` others.
+fn look<'q>(query: &'q Query, rules: &RuleSet<'q>, depth: usize, problems: &mut Vec<Error>) {
+    let reached = names::check(query, rules, depth, problems);
+    strata::check(&reached, problems);
+    binding::check(query, &reached, problems);
 }
 
 /// The first problem, with the others in its hint.

@@ -3,8 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{RuleSet, all_vars, listed};
-use crate::ast::{Arg, Clause, ClauseKind, Element, Input, PullArg, Query, Rule, SourceName, Term, Var};
+use super::{RuleSet, all_vars, listed, nested};
+use crate::ast::{
+    Arg, Call, Clause, ClauseKind, Element, Input, PullArg, Query, Rule, SourceName, Term, Var,
+};
 use crate::edn::{Edn, Span};
 use crate::error::Error;
 
@@ -12,10 +14,17 @@ use crate::error::Error;
 const MOST_PROBLEMS: usize = 50;
 
 /// Checks the names of the query and of every rule it reaches; gives those rules.
-pub(super) fn check<'q>(query: &'q Query, rules: &RuleSet<'q>, problems: &mut Vec<Error>) -> RuleSet<'q> {
+/// `depth`: how many queries this one stands inside of.
+pub(super) fn check<'q>(
+    query: &'q Query,
+    rules: &RuleSet<'q>,
+    depth: usize,
+    problems: &mut Vec<Error>,
+) -> RuleSet<'q> {
     let mut names = Names {
         query,
         rules,
+        depth,
         problems,
         reached: BTreeMap::new(),
         pending: Vec::new(),
@@ -33,6 +42,7 @@ pub(super) fn check<'q>(query: &'q Query, rules: &RuleSet<'q>, problems: &mut Ve
 struct Names<'q, 'c> {
     query: &'q Query,
     rules: &'c RuleSet<'q>,
+    depth: usize,
     problems: &'c mut Vec<Error>,
     /// The rules some clause calls.
     reached: RuleSet<'q>,
@@ -122,7 +132,8 @@ impl<'q> Names<'q, '_> {
                 self.entity_place(terms, clause.span);
             }
             ClauseKind::Predicate(call) | ClauseKind::Function(call, _) => {
-                self.args(&call.args, default, call.span)
+                self.args(&call.args, default, call.span);
+                self.inner_query(call);
             }
             ClauseKind::Rule { source, name, args } => {
                 let default = self.inside(source, default, clause.span);
@@ -141,6 +152,12 @@ impl<'q> Names<'q, '_> {
             }
             ClauseKind::And(clauses) => self.clauses(clauses, default),
         }
+    }
+
+    fn inner_query(&mut self, call: &Call) {
+        let mut problems = Vec::new();
+        nested::check(call, self.rules, self.depth, &mut problems);
+        problems.into_iter().for_each(|problem| self.report(problem.at(call.span)));
     }
 
     /// A vector in front of a pattern reads like a lookup ref, but a query has none in its text.

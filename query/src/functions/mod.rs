@@ -5,15 +5,19 @@
 //! what it makes. Its failures name it and the types it was given. Numbers of all types compare by size, exactly;
 //! everything else compares inside its type only ([`order`]).
 //!
-//! Functions that look at facts (`get-else`, `get-some`, `missing?`) are in [`of_facts`].
+//! Functions that look at facts (`get-else`, `get-some`, `missing?`) are in [`of_facts`], those that read the log in
+//! [`of_log`], `q` is in [`nested`], and those of the program itself in [`own`]; a [`Callee`] is any of them.
 
 mod arithmetic;
 mod callee;
 mod collections;
 mod kinds;
+pub mod nested;
 pub(crate) mod number;
 pub mod of_facts;
+pub mod of_log;
 mod order;
+pub mod own;
 mod text;
 
 use std::collections::HashMap;
@@ -24,8 +28,9 @@ use annals_storage::datom::Symbol;
 use crate::edn::Edn;
 use crate::error::{Error, Result};
 
-pub use callee::Callee;
+pub use callee::{Callee, Context, Handed};
 pub use order::{compare, equal, total};
+pub use own::Functions;
 
 /// How deep a value that a function takes or makes may nest.
 pub const DEPTH_MAX: usize = 200;
@@ -73,7 +78,8 @@ pub fn find(name: &Symbol) -> Option<&'static Function> {
 
 /// The names of all functions, in order: for completion and for documentation.
 pub fn names() -> Vec<&'static str> {
-    let mut names: Vec<_> = FUNCTIONS.keys().copied().chain(of_facts::NAMES).collect();
+    let beyond_values = of_facts::NAMES.into_iter().chain(of_log::NAMES).chain([nested::NAME]);
+    let mut names: Vec<_> = FUNCTIONS.keys().copied().chain(beyond_values).collect();
     names.sort_unstable();
     names
 }

@@ -1,7 +1,8 @@
 //! What a query is given, taken apart: arguments to sources, rules, patterns and relations.
 //!
 //! An input variable that stands for an entity somewhere in the query may be given an ident or a lookup ref; these are
-//! settled here, once ([`places`]), so that afterwards a value is a value and joins compare nothing but values.
+//! settled here, once ([`places`]), so that afterwards a value is a value and joins compare nothing but values. A log
+//! given to a variable is known by a value that stands for it, so that it goes wherever values go.
 
 pub(crate) mod places;
 
@@ -14,8 +15,9 @@ use crate::QueryArg;
 use crate::ast::{Binding, Input, PullPattern, Query, Rule, SourceName, Var};
 use crate::edn::{Edn, Form};
 use crate::error::{Error, Result};
+use crate::functions::Functions;
 use crate::parse;
-use crate::source::Source;
+use crate::source::{Source, TxLog};
 
 /// What a source's name stands for.
 #[derive(Clone)]
@@ -23,8 +25,53 @@ pub enum SourceArg {
     /// A database.
     Db(Arc<dyn Source>),
     /// Tuples of any width; patterns go by position.
-    Collection(Vec<Vec<Edn>>),
+    Collection(Arc<[Vec<Edn>]>),
+    /// A log; no pattern goes over it.
+    Log(Arc<dyn TxLog>),
 }
+
+impl SourceArg {
+    /// The database that it is; `name` is for the error if it is none.
+    pub fn database(&self, name: &SourceName) -> Result<&dyn Source> {
+        let found = match self {
+            SourceArg::Db(source) => return Ok(source.as_ref()),
+            SourceArg::Collection(_) => "a collection",
+            SourceArg::Log(_) => "a log",
+        };
+        let message = format!("the source `{}` is {found} where a database is needed", name.0);
+        Err(Error::incorrect("db.error/invalid-data-source", message))
+    }
+}
+
+/// The error for a pattern over a log.
+pub(crate) fn no_pattern_over_a_log(name: &SourceName) -> Error {
+    let message = format!("the source `{}` is a log, which has no patterns", name.0);
+    Error::incorrect("db.error/invalid-data-source", message)
+        .hint(format!("read it by a function: [(tx-data {} ?tx) [[?e ?a ?v]]]", name.0))
+}
+
+/// One thing that a query is given.
+pub(crate) enum Given<'a> {
+    /// A source.
+    Source(SourceArg),
+    /// Rules that were read.
+    Rules(&'a [Rule]),
+    /// Anything else.
+    Value(&'a Edn),
+}
+
+impl<'a> Given<'a> {
+    fn of(arg: &'a QueryArg) -> Given<'a> {
+        match arg {
+            QueryArg::Source(source) => Given::Source(SourceArg::Db(Arc::clone(source))),
+            QueryArg::Log(log) => Given::Source(SourceArg::Log(Arc::clone(log))),
+            QueryArg::Value(edn) => Given::Value(edn),
+        }
+    }
+}
+
+/// The tag of values that stand for logs.
+const LOG_TAG: &str = "annals/log";
 
 /// The values of one input: distinct rows over distinct variables.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -42,49 +89,72 @@ pub struct Inputs {
     patterns: HashMap<Symbol, PullPattern>,
     rules: Vec<Rule>,
     relations: Vec<Relation>,
+    /// The logs that values stand for, by number.
+    logs: Vec<Arc<dyn TxLog>>,
+    /// The functions of the program.
+    functions: Functions,
+    /// How many queries this one is asked inside of.
+    depth: usize,
 }
 
 impl Inputs {
     /// Takes the arguments of a query apart.
     pub fn bind(query: &Query, args: &[QueryArg]) -> Result<Inputs> {
-        // A query of functions alone needs no database, and need not say so.
-        let only_default = query.inputs == [Input::Source(SourceName::default_source())];
-        if query.inputs.len() != args.len() && !(only_default && args.is_empty()) {
-            let message = format!("the query takes {} inputs, {} are given", query.inputs.len(), args.len());
-            let names: Vec<_> = query.inputs.iter().map(describe).collect();
-            return Err(Error::incorrect("db.error/input-arity", message)
-                .hint(format!("its :in is [{}]", names.join(" "))));
-        }
-        let mut inputs = Inputs::default();
-        for (input, arg) in query.inputs.iter().zip(args) {
-            inputs.take(input, arg)?;
-        }
-        inputs.settle_names(query)?;
-        Ok(inputs)
+        Inputs::default().taking(query, args.iter().map(Given::of).collect())
     }
 
-    fn take(&mut self, input: &Input, arg: &QueryArg) -> Result<()> {
+    /// The inputs of a query that is asked inside the one with these.
+    pub(crate) fn inside(&self, query: &Query, given: Vec<Given<'_>>) -> Result<Inputs> {
+        let functions = self.functions.clone();
+        let inner = Inputs { logs: self.logs.clone(), functions, depth: self.depth + 1, ..Inputs::default() };
+        inner.taking(query, given)
+    }
+
+    fn taking(mut self, query: &Query, args: Vec<Given<'_>>) -> Result<Inputs> {
+        check_count(query, args.len())?;
+        for (input, arg) in query.inputs.iter().zip(args) {
+            self.take(input, arg)?;
+        }
+        self.settle_names(query)?;
+        Ok(self)
+    }
+
+    fn take(&mut self, input: &Input, arg: Given<'_>) -> Result<()> {
         match (input, arg) {
-            (Input::Source(name), arg) => {
-                self.sources.insert(name.clone(), source(name, arg)?);
+            (Input::Source(name), Given::Source(source)) => {
+                self.sources.insert(name.clone(), source);
             }
-            (input, QueryArg::Source(_)) => {
-                let message = format!("the input `{}` is given a database", describe(input));
+            (Input::Source(name), Given::Value(edn)) => {
+                let source = self.log(edn).map(|log| Ok(SourceArg::Log(Arc::clone(log))));
+                self.sources.insert(name.clone(), source.unwrap_or_else(|| collection(name, edn))?);
+            }
+            (Input::Binding(binding), Given::Source(SourceArg::Log(log))) => {
+                self.logs.push(log);
+                self.bind_value(binding, &log_value(self.logs.len() - 1))?;
+            }
+            (input, Given::Source(_)) => {
+                let message = format!("the input `{}` is given a source", describe(input));
                 return Err(Error::incorrect("db.error/input-shape", message)
                     .hint("databases go to names that begin with $"));
             }
-            (Input::Rules, QueryArg::Value(edn)) => {
-                self.rules.extend(parse::rules(&Form::from(edn.clone()))?)
+            (Input::Rules, Given::Rules(rules)) => self.rules.extend_from_slice(rules),
+            (input, Given::Rules(_)) => {
+                let message = format!("the input `{}` is given rules", describe(input));
+                return Err(Error::incorrect("db.error/input-shape", message).hint("rules go to %"));
             }
-            (Input::Pattern(name), QueryArg::Value(edn)) => {
+            (Input::Rules, Given::Value(edn)) => self.rules.extend(parse::rules(&Form::from(edn.clone()))?),
+            (Input::Pattern(name), Given::Value(edn)) => {
                 self.patterns.insert(name.clone(), parse::pull(&Form::from(edn.clone()))?);
             }
-            (Input::Binding(binding), QueryArg::Value(edn)) => {
-                let shape = |message| Error::incorrect("db.error/input-shape", message);
-                let (vars, rows) = destructure(binding, edn, &shape)?;
-                self.relations.push(Relation { vars, rows: rows.into_iter().collect() });
-            }
+            (Input::Binding(binding), Given::Value(edn)) => self.bind_value(binding, edn)?,
         }
+        Ok(())
+    }
+
+    fn bind_value(&mut self, binding: &Binding, value: &Edn) -> Result<()> {
+        let shape = |message| Error::incorrect("db.error/input-shape", message);
+        let (vars, rows) = destructure(binding, value, &shape)?;
+        self.relations.push(Relation { vars, rows: rows.into_iter().collect() });
         Ok(())
     }
 
@@ -123,15 +193,42 @@ impl Inputs {
         })
     }
 
+    /// A source with its name, as the inputs hold them.
+    pub(crate) fn named_source(&self, name: &SourceName) -> Result<(&SourceName, &SourceArg)> {
+        self.source(name)?;
+        Ok(self.sources.get_key_value(name).expect("the source was found"))
+    }
+
     /// The database with this name.
     pub fn database(&self, name: &SourceName) -> Result<&dyn Source> {
-        match self.source(name)? {
-            SourceArg::Db(source) => Ok(source.as_ref()),
-            SourceArg::Collection(_) => {
-                let message = format!("the source `{}` is a collection where a database is needed", name.0);
-                Err(Error::incorrect("db.error/invalid-data-source", message))
-            }
+        self.source(name)?.database(name)
+    }
+
+    /// The log that a value stands for.
+    pub(crate) fn log(&self, value: &Edn) -> Option<&Arc<dyn TxLog>> {
+        match value {
+            Edn::Tagged(tag, number) if tag.as_str() == LOG_TAG => match **number {
+                Edn::Int(number) => self.logs.get(usize::try_from(number).ok()?),
+                _ => None,
+            },
+            _ => None,
         }
+    }
+
+    /// The same inputs, with functions of the program that the query may call.
+    #[must_use]
+    pub fn with_functions(self, functions: Functions) -> Inputs {
+        Inputs { functions, ..self }
+    }
+
+    /// The functions of the program.
+    pub fn functions(&self) -> &Functions {
+        &self.functions
+    }
+
+    /// How many queries this one is asked inside of.
+    pub(crate) fn depth(&self) -> usize {
+        self.depth
     }
 
     /// All sources.
@@ -169,13 +266,30 @@ impl Inputs {
     }
 }
 
-fn source(name: &SourceName, arg: &QueryArg) -> Result<SourceArg> {
+/// Refuses another number of arguments than the query takes.
+pub(crate) fn check_count(query: &Query, count: usize) -> Result<()> {
+    // A query of functions alone needs no database, and need not say so.
+    let only_default = query.inputs == [Input::Source(SourceName::default_source())];
+    if query.inputs.len() == count || (only_default && count == 0) {
+        return Ok(());
+    }
+    let message = format!("the query takes {} inputs, {count} are given", query.inputs.len());
+    let names: Vec<_> = query.inputs.iter().map(describe).collect();
+    Err(Error::incorrect("db.error/input-arity", message).hint(format!("its :in is [{}]", names.join(" "))))
+}
+
+/// The value that stands for a log in a query.
+fn log_value(number: usize) -> Edn {
+    Edn::Tagged(Symbol::new(LOG_TAG), Box::new(Edn::Int(number as i64)))
+}
+
+/// The tuples of a collection that is given as a source.
+fn collection(name: &SourceName, given: &Edn) -> Result<SourceArg> {
     let refused = |message| Err(Error::incorrect("db.error/invalid-data-source", message));
-    let rows: Vec<&Edn> = match arg {
-        QueryArg::Source(source) => return Ok(SourceArg::Db(source.clone())),
-        QueryArg::Value(Edn::Vector(rows) | Edn::List(rows)) => rows.iter().collect(),
-        QueryArg::Value(Edn::Set(rows)) => rows.iter().collect(),
-        QueryArg::Value(other) => {
+    let rows: Vec<&Edn> = match given {
+        Edn::Vector(rows) | Edn::List(rows) => rows.iter().collect(),
+        Edn::Set(rows) => rows.iter().collect(),
+        other => {
             let message =
                 format!("the source `{}` is a {}, not a database or collection", name.0, other.type_name());
             return refused(message);
@@ -190,7 +304,7 @@ fn source(name: &SourceName, arg: &QueryArg) -> Result<SourceArg> {
             }
         }
     }
-    Ok(SourceArg::Collection(tuples))
+    Ok(SourceArg::Collection(tuples.into()))
 }
 
 /// An input as it is written.

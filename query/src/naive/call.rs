@@ -5,7 +5,7 @@ use annals_storage::datom::Symbol;
 use crate::ast::{Arg, Call, SourceName};
 use crate::edn::Edn;
 use crate::error::{Error, Result};
-use crate::functions::Callee;
+use crate::functions::{Callee, Context, Handed};
 use crate::inputs::places::scoped;
 
 use super::{Env, World};
@@ -13,21 +13,28 @@ use super::{Env, World};
 impl World<'_> {
     /// The result of a call under one binding.
     pub(super) fn call(&self, call: &Call, source: &SourceName, env: &Env) -> Result<Edn> {
-        let callee = Callee::find(&name(call, env)?)?;
-        let (facts, values) = match call.args.split_first() {
-            Some((Arg::Source(named), rest)) => (Some(self.inputs.database(&scoped(named, source))?), rest),
-            _ => (None, call.args.as_slice()),
+        let callee = Callee::find(&name(call, env)?, self.inputs.functions())?;
+        let context = Context {
+            inputs: self.inputs,
+            allow: &|rows| self.check_budget(rows),
+            answer: &|query, inputs| super::answer(query, inputs, self.budget),
         };
-        let value = |arg: &Arg| match arg {
-            Arg::Var(var) => Ok(env[var].clone()),
-            Arg::Const(edn) => Ok(edn.clone()),
-            Arg::Source(named) => {
-                let message =
-                    format!("`{}` is given the source {} in a place of a value", call.name, named.0);
-                Err(Error::incorrect("db.error/type-in-function", message))
-            }
-        };
-        callee.call(facts, &values.iter().map(value).collect::<Result<Vec<_>>>()?)
+        let mut handed: Vec<_> = call.query.iter().map(|query| Some(Handed::Query(query))).collect();
+        let mut values = Vec::new();
+        for arg in &call.args {
+            let value = match arg {
+                Arg::Var(var) => env[var].clone(),
+                Arg::Const(edn) => edn.clone(),
+                Arg::Source(named) => {
+                    let (name, given) = self.inputs.named_source(&scoped(named, source))?;
+                    handed.push(Some(Handed::Source(name, given)));
+                    continue;
+                }
+            };
+            handed.push(None);
+            values.push(value);
+        }
+        callee.call(&context, &handed, &values)
     }
 }
 

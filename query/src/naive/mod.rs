@@ -44,10 +44,13 @@ type Vars = BTreeSet<Var>;
 
 /// Answers a query.
 pub fn q(query: &Query, args: &[QueryArg], budget: &Budget) -> Result<Answer> {
-    let inputs = Inputs::bind(query, args)?;
+    answer(query, &Inputs::bind(query, args)?, budget)
+}
+
+/// Answers a query over inputs that were taken apart.
+pub fn answer(query: &Query, inputs: &Inputs, budget: &Budget) -> Result<Answer> {
     order::refuse_negation_in_recursion(inputs.rules())?;
-    let world =
-        World { inputs: &inputs, facts: pattern::read_all(&inputs)?, order: Order::new(&inputs), budget };
+    let world = World { inputs, facts: pattern::read_all(inputs)?, order: Order::new(inputs), budget };
 
     let (mut bound, mut envs) = (Vars::new(), Envs::from([Env::new()]));
     for relation in inputs.relations() {
@@ -66,7 +69,7 @@ pub fn q(query: &Query, args: &[QueryArg], budget: &Budget) -> Result<Answer> {
     }
     let rows: BTreeSet<Vec<Edn>> =
         envs.iter().map(|env| basis.iter().map(|var| env[var].clone()).collect()).collect();
-    find::shape(query, &inputs, rows.into_iter().collect())
+    find::shape(query, inputs, rows.into_iter().collect())
 }
 
 /// All that stays the same while a query is answered.

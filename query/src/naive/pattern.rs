@@ -8,7 +8,7 @@ use annals_storage::datom::Pattern;
 use crate::ast::{SourceName, Term};
 use crate::edn::Edn;
 use crate::error::{Error, Result};
-use crate::inputs::{Inputs, SourceArg};
+use crate::inputs::{Inputs, SourceArg, no_pattern_over_a_log};
 use crate::resolve;
 use crate::source::Source;
 
@@ -21,7 +21,8 @@ pub(super) fn read_all(inputs: &Inputs) -> Result<HashMap<SourceName, Vec<Vec<Ed
         .map(|(name, source)| {
             let facts = match source {
                 SourceArg::Db(source) => read(source.as_ref())?,
-                SourceArg::Collection(tuples) => tuples.clone(),
+                SourceArg::Collection(tuples) => tuples.to_vec(),
+                SourceArg::Log(_) => Vec::new(),
             };
             Ok((name.clone(), facts))
         })
@@ -45,6 +46,7 @@ impl World<'_> {
         let constants = match self.inputs.source(source)? {
             SourceArg::Db(source) => constants(source.as_ref(), terms)?,
             SourceArg::Collection(_) => Some(terms.to_vec()),
+            SourceArg::Log(_) => return Err(no_pattern_over_a_log(source)),
         };
         let Some(terms) = constants else { return Ok(Envs::new()) };
         Ok(self.facts[source].iter().filter_map(|fact| matched(&terms, fact)).collect())

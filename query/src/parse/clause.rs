@@ -1,12 +1,17 @@
 //! The conditions of `:where`, of rules, and inside of `not` and `or`.
 
+use std::sync::Arc;
+
 use super::{
-    binding, invalid, is_symbol, join_variables, nested_call, plain_name, show, source, split_source, symbol,
-    term, variable, variables,
+    binding, invalid, is_symbol, join_variables, nested_call, plain_name, query, show, source, split_source,
+    symbol, term, text, variable, variables,
 };
-use crate::ast::{Arg, Call, Clause, ClauseKind, SourceName, Term};
+use crate::ast::{Arg, Call, Clause, ClauseKind, Query, SourceName, Term};
+use annals_storage::datom::Symbol;
+
 use crate::edn::{Edn, Form, FormKind};
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::functions::nested;
 
 /// Comparisons take exactly two arguments.
 const COMPARISONS: [&str; 6] = ["=", "!=", "<", "<=", ">", ">="];
@@ -61,12 +66,43 @@ fn call(form: &Form, parts: &[Form]) -> Result<Call> {
         Some(name) if variable(head).is_some() || plain_name(head).is_some() => name.clone(),
         _ => return Err(invalid(head, format!("{} is not the name of a function", show(head)))),
     };
+    let (query, rest) = inner_query(&name, rest)?;
     let args = args(rest)?;
     if COMPARISONS.contains(&name.as_str()) && args.len() != 2 {
         let message = format!("`{name}` takes exactly two arguments, not {}", args.len());
         return Err(invalid(form, message).hint("compare in several clauses: [(< ?a ?b)] [(< ?b ?c)]"));
     }
-    Ok(Call { name, args, span: form.span })
+    Ok(Call { name, query, args, span: form.span })
+}
+
+/// The query that is written in a call of `q`, quoted or not, and the arguments behind it.
+fn inner_query<'f>(name: &Symbol, args: &'f [Form]) -> Result<(Option<Arc<Query>>, &'f [Form])> {
+    match args.split_first() {
+        Some((form, rest)) if name.as_str() == nested::NAME => {
+            let form = match &form.kind {
+                FormKind::List(parts) => match parts.as_slice() {
+                    [quote, inner] if is_symbol(quote, "quote") => inner,
+                    _ => form,
+                },
+                _ => form,
+            };
+            Ok(match &form.kind {
+                FormKind::Vector(_) | FormKind::List(_) | FormKind::Map(_) => {
+                    (Some(Arc::new(query::query(form)?)), rest)
+                }
+                FormKind::Atom(Edn::String(_)) => (Some(Arc::new(query_in_text(form)?)), rest),
+                _ => (None, args),
+            })
+        }
+        _ => Ok((None, args)),
+    }
+}
+
+/// A query written as a string inside another. Places inside of the string mean nothing in the text around.
+fn query_in_text(form: &Form) -> Result<Query> {
+    let placed = |error| Error { span: form.span, ..error };
+    let inner = text(form).map_err(placed)?.unwrap_or_else(|| form.clone());
+    query::query(&Form::from(inner.to_edn())).map_err(placed)
 }
 
 /// The arguments of a function or aggregate.

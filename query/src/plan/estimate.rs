@@ -43,7 +43,7 @@ impl Planner<'_> {
             Goal::Tuples(goal) => {
                 let length = match self.sources[goal.source].1 {
                     SourceArg::Collection(tuples) => tuples.len() as f64,
-                    SourceArg::Db(_) => 1.0,
+                    SourceArg::Db(_) | SourceArg::Log(_) => 1.0,
                 };
                 keyed(&goal.places, bound, rows, length)
             }

@@ -150,6 +150,7 @@ impl Writer<'_> {
         let args = call.args.iter().map(|arg| match arg {
             Argument::Place(place) => self.place(*place),
             Argument::Source(source) => self.sources[*source].0.0.to_string(),
+            Argument::Query(_) => "[…]".to_owned(),
         });
         format!("({} {})", call.name, args.collect::<Vec<_>>().join(" "))
     }

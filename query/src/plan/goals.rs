@@ -5,6 +5,7 @@
 //! stay calls. Patterns are in [`super::pattern`].
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use annals_storage::datom::Symbol;
 
@@ -14,7 +15,7 @@ use super::{Argument, Callee, Goal, Invocation, Place, PlanOptions, RuleCall, Va
 use crate::ast::{Arg, Call, Clause, ClauseKind, Rule, SourceName, Term, Var};
 use crate::edn::{Edn, Span};
 use crate::error::{Error, Result};
-use crate::functions::{self, of_facts::OfFacts};
+use crate::functions;
 use crate::inputs::{Inputs, SourceArg};
 use crate::run::pool::Pool;
 
@@ -156,19 +157,21 @@ impl Planner<'_> {
     }
 
     fn invocation(&mut self, call: &Call, scope: &mut Scope, span: Option<Span>) -> Result<Invocation> {
+        let count = call.args.len() + usize::from(call.query.is_some());
         let callee = if call.name.as_str().starts_with('?') {
             match self.place(&Var(call.name.clone()), scope) {
                 Place::Var(var) => Callee::Var(var),
                 Place::Const(cell) => match self.pool.edn(cell) {
-                    Edn::Symbol(name) => self.callee(&name, call.args.len())?,
+                    Edn::Symbol(name) => self.callee(&name, count)?,
                     _ => return Err(functions::unknown(&call.name).at(span)),
                 },
                 Place::Blank => return Err(functions::unknown(&call.name).at(span)),
             }
         } else {
-            self.callee(&call.name, call.args.len())?
+            self.callee(&call.name, count)?
         };
-        let mut args = Vec::with_capacity(call.args.len());
+        let mut args = Vec::with_capacity(count);
+        args.extend(call.query.iter().map(|query| Argument::Query(Arc::clone(query))));
         for arg in &call.args {
             args.push(match arg {
                 Arg::Var(var) => Argument::Place(self.place(var, scope)),
@@ -180,13 +183,9 @@ impl Planner<'_> {
     }
 
     fn callee(&self, name: &Symbol, count: usize) -> Result<Callee> {
-        if let Some(function) = OfFacts::find(name) {
-            function.check_count(count.saturating_sub(1))?;
-            return Ok(Callee::OfFacts(function));
-        }
-        let function = functions::find(name).ok_or_else(|| functions::unknown(name))?;
-        function.check_count(count)?;
-        Ok(Callee::Function(function))
+        let callee = functions::Callee::find(name, self.inputs.functions())?;
+        callee.check_count(count)?;
+        Ok(Callee::Named(callee))
     }
 
     fn rule(

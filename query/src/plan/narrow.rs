@@ -6,7 +6,7 @@
 use annals_storage::datom::Tag;
 
 use super::goals::Planner;
-use super::{Argument, Callee, Goal, Invocation, Place, VarId};
+use super::{Argument, Goal, Place, VarId};
 use crate::error::Result;
 use crate::inputs::SourceArg;
 use crate::run::column::{Cell, Kind};
@@ -49,13 +49,14 @@ impl Bound {
 
 /// What a test says of one variable, if it compares it with a constant.
 fn comparison(goal: &Goal) -> Option<(VarId, Bound)> {
-    let Goal::Test(Invocation { callee: Callee::Function(function), args, .. }) = goal else { return None };
-    let (var, cell, turned) = match args.as_slice() {
+    let Goal::Test(call) = goal else { return None };
+    let name = call.plain_name()?;
+    let (var, cell, turned) = match call.args.as_slice() {
         [Argument::Place(Place::Var(var)), Argument::Place(Place::Const(cell))] => (*var, *cell, false),
         [Argument::Place(Place::Const(cell)), Argument::Place(Place::Var(var))] => (*var, *cell, true),
         _ => return None,
     };
-    let (low, high) = match (function.name(), turned) {
+    let (low, high) = match (name, turned) {
         ("<", false) | (">", true) => (None, Some((cell, false))),
         ("<=", false) | (">=", true) => (None, Some((cell, true))),
         (">", false) | ("<", true) => (Some((cell, false)), None),

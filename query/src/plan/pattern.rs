@@ -11,7 +11,7 @@ use super::{Attr, Goal, Match, Place, Tuples};
 use crate::ast::{SourceName, Term};
 use crate::edn::Edn;
 use crate::error::{Error, Result};
-use crate::inputs::SourceArg;
+use crate::inputs::{SourceArg, no_pattern_over_a_log};
 use crate::resolve;
 use crate::run::column::{Cell, Kind};
 use crate::run::pool::Pool;
@@ -21,13 +21,14 @@ impl Planner<'_> {
     /// The goal of a pattern.
     pub(super) fn pattern(&mut self, source: &SourceName, terms: &[Term], scope: &mut Scope) -> Result<Goal> {
         let source = self.source(source, scope)?;
-        let (_, given) = self.sources[source];
+        let (name, given) = self.sources[source];
         match given {
             SourceArg::Db(facts) => self.fact_pattern(source, facts.as_ref(), terms, scope),
             SourceArg::Collection(_) => {
                 let places = terms.iter().map(|term| self.plain_term(term, scope)).collect();
                 Ok(Goal::Tuples(Tuples { source, places }))
             }
+            SourceArg::Log(_) => Err(no_pattern_over_a_log(name)),
         }
     }
 

@@ -1,12 +1,13 @@
 //! What a plan is made of: places, goals (conditions without order) and steps (conditions in their order).
 
 use std::rc::Rc;
+use std::sync::Arc;
 
 use annals_storage::datom::{AttrId, Symbol, Tag};
 
-use crate::ast::{Binding, Var};
+use crate::ast::{Binding, Query, Var};
 use crate::edn::Span;
-use crate::functions::{Function, of_facts::OfFacts};
+use crate::functions;
 use crate::rules::Compiled;
 use crate::run::column::Cell;
 
@@ -83,15 +84,15 @@ pub enum Argument {
     Place(Place),
     /// A source.
     Source(usize),
+    /// A query to ask inside.
+    Query(Arc<Query>),
 }
 
 /// The function of a call.
 #[derive(Clone, Debug)]
 pub enum Callee {
-    /// A function over plain values.
-    Function(&'static Function),
-    /// A function that looks at facts.
-    OfFacts(OfFacts),
+    /// A function by its name.
+    Named(functions::Callee),
     /// A variable that holds a function's name.
     Var(VarId),
 }
@@ -107,6 +108,16 @@ pub struct Invocation {
     pub args: Vec<Argument>,
     /// Where the call stands.
     pub span: Option<Span>,
+}
+
+impl Invocation {
+    /// The name of the function, if it is one over plain values.
+    pub fn plain_name(&self) -> Option<&str> {
+        match &self.callee {
+            Callee::Named(functions::Callee::Plain(function)) => Some(function.name()),
+            _ => None,
+        }
+    }
 }
 
 /// How the result of a function is taken apart.

@@ -56,7 +56,7 @@ impl Invocation {
         };
         let args = self.args.iter().filter_map(|arg| match arg {
             Argument::Place(place) => place.var(),
-            Argument::Source(_) => None,
+            Argument::Source(_) | Argument::Query(_) => None,
         });
         callee.into_iter().chain(args)
     }

@@ -1,9 +1,10 @@
 //! Calls of functions, and what their results are bound to.
 //!
-//! A call whose arguments are the same in every row is made once. A result of nil drops the row. A variable that is
+//! A call whose arguments are the same in every row is made once, and a query inside the query is asked once for equal
+//! arguments. A result of nil drops the row. A variable that is
 //! already bound must be equal to its part of the result.
 
-use annals_storage::datom::Symbol;
+use std::collections::HashMap;
 
 use super::batch::Table;
 use super::column::{Cell, Column, ColumnBuilder};
@@ -11,11 +12,10 @@ use super::pool::Pool;
 use super::{Run, budget, join};
 use crate::edn::Edn;
 use crate::error::{Error, Result};
-use crate::functions::{self, of_facts::OfFacts};
-use crate::inputs::SourceArg;
+use crate::functions::{self, Context, Handed};
+use crate::inputs::Inputs;
 use crate::plan::vars::shape_vars;
 use crate::plan::{Argument, Callee, Invocation, Place, Shape, VarId};
-use crate::source::Source;
 
 /// How many calls are made between two looks at the budget.
 const STRIDE: usize = 1024;
@@ -63,41 +63,37 @@ pub fn each_row(
     table: &Table,
     mut then: impl FnMut(u32, Edn, &mut Pool) -> Result<()>,
 ) -> Result<()> {
-    let mut source: Option<&dyn Source> = None;
-    let mut columns: Vec<Column> = Vec::with_capacity(invocation.args.len());
-    for (at, arg) in invocation.args.iter().enumerate() {
-        match arg {
-            Argument::Place(Place::Const(cell)) => columns.push(Column::constant(*cell)),
-            Argument::Place(Place::Var(var)) => columns.push(table.column(*var).clone()),
-            Argument::Source(number) if at == 0 => source = Some(database(run, *number)?),
-            Argument::Source(_) | Argument::Place(Place::Blank) => {
-                let message = format!("`{}` is given a source in a place of a value", invocation.name);
-                return Err(Error::incorrect("db.error/type-in-function", message).at(invocation.span));
-            }
-        }
-    }
-    let callee = match invocation.callee {
-        Callee::Var(var) => Err(table.column(var).clone()),
-        Callee::Function(function) => Ok(Callable::Plain(function)),
-        Callee::OfFacts(function) => Ok(Callable::OfFacts(function)),
+    let (budget, options, inputs) = (run.budget, run.options, run.inputs);
+    let context = Context {
+        inputs,
+        allow: &|rows| budget::check(budget, rows),
+        answer: &|query, inputs| crate::answer(query, inputs, budget, options),
     };
-    let same = columns.iter().all(|column| column.as_constant().is_some()) && callee.is_ok();
+    let columns = columns(invocation, table);
+    let handed: Vec<_> = invocation.args.iter().map(|arg| handed(run, arg)).collect();
+    let same = columns.iter().all(|column| column.as_constant().is_some())
+        && matches!(invocation.callee, Callee::Named(_));
     let mut last: Option<Edn> = None;
+    let mut answered = Answered::of(&invocation.callee);
     let mut args: Vec<Edn> = Vec::with_capacity(columns.len());
     for row in 0..table.rows {
         if row % STRIDE == 0 {
             budget::check(run.budget, 0)?;
         }
-        let value = match (&last, same) {
-            (Some(value), true) => value.clone(),
-            _ => {
+        let known = if same { last.take() } else { answered.get(&columns, row) };
+        let value = match known {
+            Some(value) => value,
+            None => {
                 args.clear();
                 args.extend(columns.iter().map(|column| run.pool.edn(column.get(row))));
-                let callable = match &callee {
-                    Ok(callable) => *callable,
-                    Err(column) => named(&run.pool.edn(column.get(row)), invocation)?,
+                let value = match &invocation.callee {
+                    Callee::Named(callee) => callee.call(&context, &handed, &args),
+                    Callee::Var(var) => named(&run.pool.edn(table.column(*var).get(row)), invocation, inputs)
+                        .and_then(|callee| callee.call(&context, &handed, &args)),
                 };
-                callable.call(source, &args, &invocation.name).map_err(|error| error.at(invocation.span))?
+                let value = value.map_err(|error| error.at(invocation.span))?;
+                answered.keep(&columns, row, &value);
+                value
             }
         };
         last = same.then(|| value.clone());
@@ -106,48 +102,64 @@ pub fn each_row(
     Ok(())
 }
 
-fn database<'q>(run: &Run<'q>, number: usize) -> Result<&'q dyn Source> {
-    match run.sources[number] {
-        (_, SourceArg::Db(source)) => Ok(source.as_ref()),
-        (name, SourceArg::Collection(_)) => {
-            let message = format!("the source `{}` is a collection where a database is needed", name.0);
-            Err(Error::incorrect("db.error/invalid-data-source", message))
+/// The values of a call, by row.
+fn columns(invocation: &Invocation, table: &Table) -> Vec<Column> {
+    let column = |arg: &Argument| match arg {
+        Argument::Place(Place::Const(cell)) => Some(Column::constant(*cell)),
+        Argument::Place(Place::Var(var)) => Some(table.column(*var).clone()),
+        Argument::Place(Place::Blank) | Argument::Source(_) | Argument::Query(_) => None,
+    };
+    invocation.args.iter().filter_map(column).collect()
+}
+
+/// What a call is handed in this place, if that is no value.
+fn handed<'q>(run: &Run<'q>, arg: &'q Argument) -> Option<Handed<'q>> {
+    match arg {
+        Argument::Source(number) => {
+            let (name, source) = run.sources[*number];
+            Some(Handed::Source(name, source))
         }
+        Argument::Query(query) => Some(Handed::Query(query)),
+        Argument::Place(_) => None,
     }
 }
 
-#[derive(Clone, Copy)]
-enum Callable {
-    Plain(&'static functions::Function),
-    OfFacts(OfFacts),
+/// Answers of a query inside the query, by what it was given: it is not asked the same thing twice.
+#[derive(Default)]
+struct Answered {
+    known: Option<HashMap<Vec<Cell>, Edn>>,
 }
 
-impl Callable {
-    fn call(self, source: Option<&dyn Source>, args: &[Edn], name: &Symbol) -> Result<Edn> {
-        match (self, source) {
-            (Callable::Plain(function), None) => function.call(args),
-            (Callable::OfFacts(function), Some(source)) => function.call(source, args),
-            (Callable::Plain(_), Some(_)) => {
-                Err(Error::incorrect("db.error/type-in-function", format!("`{name}` takes no source")))
-            }
-            (Callable::OfFacts(_), None) => {
-                let message = format!("the first argument of `{name}` is a source");
-                Err(Error::incorrect("db.error/type-in-function", message))
-            }
+impl Answered {
+    fn of(callee: &Callee) -> Answered {
+        let asks = matches!(callee, Callee::Named(functions::Callee::Nested));
+        Answered { known: asks.then(HashMap::new) }
+    }
+
+    fn key(columns: &[Column], row: usize) -> Vec<Cell> {
+        columns.iter().map(|column| column.get(row)).collect()
+    }
+
+    fn get(&self, columns: &[Column], row: usize) -> Option<Edn> {
+        self.known.as_ref()?.get(&Answered::key(columns, row)).cloned()
+    }
+
+    fn keep(&mut self, columns: &[Column], row: usize, value: &Edn) {
+        if let Some(known) = &mut self.known {
+            known.insert(Answered::key(columns, row), value.clone());
         }
     }
 }
 
 /// The function whose name a variable holds.
-fn named(held: &Edn, invocation: &Invocation) -> Result<Callable> {
-    let Edn::Symbol(name) = held else {
-        let message = format!("{} holds a {}, not the name of a function", invocation.name, held.type_name());
-        return Err(Error::incorrect("db.error/type-in-function", message).at(invocation.span));
-    };
-    match (OfFacts::find(name), functions::find(name)) {
-        (Some(function), _) => Ok(Callable::OfFacts(function)),
-        (None, Some(function)) => Ok(Callable::Plain(function)),
-        (None, None) => Err(functions::unknown(name).at(invocation.span)),
+fn named(held: &Edn, invocation: &Invocation, inputs: &Inputs) -> Result<functions::Callee> {
+    match held {
+        Edn::Symbol(name) => functions::Callee::find(name, inputs.functions()),
+        other => {
+            let message =
+                format!("{} holds a {}, not the name of a function", invocation.name, other.type_name());
+            Err(Error::incorrect("db.error/type-in-function", message))
+        }
     }
 }
 
@@ -191,7 +203,8 @@ fn taken_apart(
                 let found = value.type_name();
                 return Err(wrong(&format!("a tuple of {} is expected, not a {found}", shapes.len())));
             };
-            if parts.len() != shapes.len() {
+            // What a tuple has beyond the binding is not asked for.
+            if parts.len() < shapes.len() {
                 return Err(wrong(&format!(
                     "a tuple of {} is expected, not of {}",
                     shapes.len(),

@@ -10,7 +10,7 @@ use super::column::{Column, Kind};
 use super::{Run, call};
 use crate::error::Result;
 use crate::functions;
-use crate::plan::{Argument, Callee, Invocation, Place};
+use crate::plan::{Argument, Invocation, Place};
 
 /// Keeps the rows for which the call holds.
 pub fn run(run: &mut Run<'_>, invocation: &Invocation, table: Table) -> Result<Table> {
@@ -36,12 +36,12 @@ pub fn run(run: &mut Run<'_>, invocation: &Invocation, table: Table) -> Result<T
 
 /// The rows that a comparison of words keeps; none if words do not decide it.
 fn by_words(invocation: &Invocation, table: &Table) -> Option<Vec<u32>> {
-    let Callee::Function(function) = invocation.callee else { return None };
+    let name = invocation.plain_name()?;
     let [x, y] = invocation.args.as_slice() else { return None };
     let (x, y) = (column(x, table)?, column(y, table)?);
     let kind = x.kind().filter(|kind| y.kind() == Some(*kind))?;
     let rows = table.rows;
-    match function.name() {
+    match name {
         "<" if is_ordered(kind) => Some(kept(rows, |row| x.word(row) < y.word(row))),
         "<=" if is_ordered(kind) => Some(kept(rows, |row| x.word(row) <= y.word(row))),
         ">" if is_ordered(kind) => Some(kept(rows, |row| x.word(row) > y.word(row))),
@@ -56,7 +56,7 @@ fn column(arg: &Argument, table: &Table) -> Option<Column> {
     match arg {
         Argument::Place(Place::Const(cell)) => Some(Column::constant(*cell)),
         Argument::Place(Place::Var(var)) => Some(table.column(*var).clone()),
-        Argument::Place(Place::Blank) | Argument::Source(_) => None,
+        Argument::Place(Place::Blank) | Argument::Source(_) | Argument::Query(_) => None,
     }
 }
 

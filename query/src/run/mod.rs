@@ -71,6 +71,8 @@ pub struct StepState {
 
 /// A query under way.
 pub struct Run<'q> {
+    /// All that the query is given.
+    pub inputs: &'q Inputs,
     /// Where facts and tuples come from.
     pub sources: Vec<(&'q SourceName, &'q SourceArg)>,
     /// The values of the query.
@@ -91,7 +93,16 @@ impl<'q> Run<'q> {
     /// A run over these inputs.
     pub fn new(inputs: &'q Inputs, pool: &'q mut Pool, budget: &'q Budget, options: PlanOptions) -> Run<'q> {
         let sources = crate::plan::sources(inputs);
-        Run { sources, pool, budget, options, states: Vec::new(), repeating: false, known: Vec::new() }
+        Run {
+            inputs,
+            sources,
+            pool,
+            budget,
+            options,
+            states: Vec::new(),
+            repeating: false,
+            known: Vec::new(),
+        }
     }
 
     /// Runs a plan to its end: the distinct rows over the variables that decide the answer.

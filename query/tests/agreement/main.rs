@@ -4,6 +4,7 @@
 //! every way of joining facts prescribed in turn.
 
 mod batched;
+mod calls;
 mod generate;
 mod limits;
 mod random;
@@ -78,9 +79,14 @@ fn films() -> Facts {
 
 /// Asks in every prescribed way and compares with the naive evaluator.
 fn check(text: &str, args: &[Edn]) -> Edn {
+    check_given(text, args.iter().cloned().map(QueryArg::Value)).unwrap_or(Edn::Nil)
+}
+
+/// As [`check`], with inputs of any kind after the database.
+fn check_given(text: &str, args: impl IntoIterator<Item = QueryArg>) -> Result<Edn> {
     let query = parse::query_text(text).unwrap_or_else(|error| panic!("{text}: {error:?}"));
     let mut inputs = vec![QueryArg::Source(Arc::new(films()))];
-    inputs.extend(args.iter().cloned().map(QueryArg::Value));
+    inputs.extend(args);
     let mut ways = vec![PlanOptions::default()];
     for force in [None, Some(Access::Probe), Some(Access::Stream), Some(Access::Load)] {
         for (seed, keep_rules, no_demand) in
@@ -98,7 +104,7 @@ fn check(text: &str, args: &[Edn]) -> Edn {
             _ => panic!("{text} {way:?}: {want:?} but {got:?}"),
         }
     }
-    want.unwrap_or(Edn::Nil)
+    want
 }
 
 /// What the checks and the naive evaluator make of a query.
