@@ -142,7 +142,7 @@ fn own_name(name: &str) -> Result<Symbol> {
         return refused(format!("`{name}` is not a name that a call can have"));
     }
     let of_language = |known: &&str| known.split_once('/').is_some_and(|(own, _)| own == namespace);
-    if namespace.starts_with("clojure.") || FUNCTIONS.keys().any(|known| of_language(&known)) {
+    if namespace.starts_with("clojure.") || FUNCTIONS.keys().any(|known| of_language(known)) {
         return refused(format!("`{name}` is in a namespace of the language"));
     }
     Ok(symbol)
