@@ -12,6 +12,7 @@ mod arithmetic;
 mod callee;
 mod collections;
 mod kinds;
+mod math;
 pub mod nested;
 pub(crate) mod number;
 pub mod of_facts;
@@ -66,13 +67,17 @@ const fn function(name: &'static str, least: usize, most: usize, run: fn(&[Edn])
 }
 
 static FUNCTIONS: LazyLock<HashMap<&'static str, &'static Function>> = LazyLock::new(|| {
-    let tables = [order::TABLE, arithmetic::TABLE, kinds::TABLE, text::TABLE, collections::TABLE];
+    let tables =
+        [order::TABLE, arithmetic::TABLE, math::TABLE, kinds::TABLE, text::TABLE, collections::TABLE];
     tables.into_iter().flatten().map(|function| (function.name, function)).collect()
 });
 
 /// The function with this name.
 pub fn find(name: &Symbol) -> Option<&'static Function> {
     let name = name.as_str();
+    if let Some(name) = name.strip_prefix("clojure.math/") {
+        return FUNCTIONS.get(format!("Math/{name}").as_str()).copied();
+    }
     FUNCTIONS.get(name.strip_prefix("clojure.core/").unwrap_or(name)).copied()
 }
 

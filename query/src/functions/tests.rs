@@ -55,6 +55,31 @@ fn numbers_compare_by_size_across_types() {
 }
 
 #[test]
+fn roots_powers_and_rounding() {
+    all(&[
+        ("(Math/sqrt 16)", "4.0"),
+        ("(clojure.math/sqrt 2.25)", "1.5"),
+        ("(Math/sqrt -1)", "##NaN"),
+        ("(Math/pow 2 10)", "1024.0"),
+        ("(Math/log 1)", "0.0"),
+        ("(Math/exp 0)", "1.0"),
+        ("(Math/floor -1.5)", "-2.0"),
+        ("(Math/ceil 1.2)", "2.0"),
+        ("(Math/floor 9007199254740993)", "9007199254740993"),
+        ("(Math/signum -3)", "-1"),
+        ("(Math/signum -0.5)", "-1.0"),
+        ("(Math/round 2.5)", "3"),
+        ("(Math/round -2.5)", "-2"),
+        ("(Math/round 0.49999999999999994)", "0"),
+        ("(Math/round 9007199254740993.0)", "9007199254740992"),
+    ]);
+    refused("(Math/round 1e300)", "db.error/arithmetic");
+    refused("(Math/round ##NaN)", "db.error/arithmetic");
+    refused("(Math/sqrt :a)", "db.error/type-in-function");
+    refused("(Math/floor 1.5M)", "db.error/type-in-function");
+}
+
+#[test]
 fn other_values_compare_by_type_then_inside_it() {
     all(&[
         ("(< \"a\" \"b\")", "true"),

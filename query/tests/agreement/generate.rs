@@ -310,7 +310,7 @@ impl Writer<'_> {
     }
 
     fn clause(&mut self) -> String {
-        match self.chance.below(if self.depth < 2 { 16 } else { 9 }) {
+        match self.chance.below(if self.depth < 2 { 17 } else { 9 }) {
             0 | 1 => self.pattern(),
             2 => {
                 let compare = self.chance.pick(&["<", "<=", ">", ">=", "=", "!="]);
@@ -349,6 +349,12 @@ impl Writer<'_> {
                 let e = self.known_entity();
                 let (one, other) = (self.clause_of(&e), self.clause_of(&e));
                 format!("(or-join [{e}] {one} (and {other} [{e} _ _]))")
+            }
+            15 => {
+                let (e, l) = (self.known_entity(), self.integer_var());
+                let spec = self.chance.pick(&["(min ?n) .", "(count ?n) .", "[?n ...]"]);
+                let binding = if spec.starts_with('[') { format!("[{l} ...]") } else { l };
+                format!("[(q [:find {spec} :in $ ?e :where [?e :x/nums ?n]] $ {e}) {binding}]")
             }
             _ => {
                 let (e, l) = (self.known_entity(), self.integer_var());
