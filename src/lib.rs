@@ -70,6 +70,7 @@ pub use annals_query::edn::{self, Edn, Form, Span};
 pub use annals_query::functions::names as functions;
 pub use annals_query::{Answer, Budget, Rows, suggest};
 pub use annals_storage::anomaly::Category;
+pub use annals_storage::backend::redb::Compacted;
 pub use annals_storage::datom::{AttrId, Datom, EntityId, Keyword, Order, Symbol, T, Tag, Value};
 pub use annals_storage::index::{
     Collected, Problem as VerifyProblem, Progress as VerifyProgress, Report as VerifyReport,
@@ -83,7 +84,7 @@ pub use input::{EntityName, TxData};
 pub use log::{Log, Tx};
 pub use options::Options;
 pub use question::{Arg, Question, q};
-pub use store::{Store, connect, connect_with};
+pub use store::{Store, compact, connect, connect_with};
 pub use time::{Chance, Clock, SystemChance, SystemClock, TimePoint};
 pub use transact::TxReport;
 pub use transactor::Pending;
