@@ -9,6 +9,7 @@ pub mod aggregate;
 pub mod answer;
 pub mod ast;
 pub mod check;
+pub mod cursor;
 pub mod edn;
 pub mod error;
 pub mod facts;

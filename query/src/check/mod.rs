@@ -5,8 +5,9 @@
 //! reaches are not looked at. What depends on data (attributes, types, values of inputs) is not known here.
 //!
 //! One file for each question: `names` (sources, rules, patterns, shapes), `strata` (recursion through `not`),
-//! `binding` (what can be bound).
+//! `binding` (what can be bound), `answer` (what is made of the rows).
 
+mod answer;
 mod binding;
 mod names;
 mod strata;
@@ -35,6 +36,7 @@ pub fn query(query: &Query, rules: &[Rule]) -> Result<()> {
     let reached = names::check(query, &set, &mut problems);
     strata::check(&reached, &mut problems);
     binding::check(query, &reached, &mut problems);
+    answer::check(query, &mut problems);
     told(problems)
 }
 

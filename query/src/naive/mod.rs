@@ -5,13 +5,14 @@
 //! to every query, so this room is read when the two differ, and it must be visibly right.
 //!
 //! ```text
-//!   Inputs --join--> bindings --clause--> bindings --clause--> … --project--> rows --find::shape--> Answer
+//!   Inputs --join--> bindings --clause--> bindings --clause--> … --answer--> rows --find::finish--> Answer
 //! ```
 //!
 //! Clauses run in the order they stand, each as soon as the variables it needs are bound, `not` last ([`order`]). Rules are
 //! answered call by call from a table that is filled until nothing new comes ([`rules`]); what stands under a
 //! `not` is answered completely before the `not` is.
 
+mod answer;
 mod call;
 mod order;
 mod pattern;
@@ -64,9 +65,8 @@ pub fn q(query: &Query, args: &[QueryArg], budget: &Budget) -> Result<Answer> {
         let message = format!("the query asks for {}, which nothing binds", var.0);
         return Err(Error::incorrect("db.error/unbound-variable", message));
     }
-    let rows: BTreeSet<Vec<Edn>> =
-        envs.iter().map(|env| basis.iter().map(|var| env[var].clone()).collect()).collect();
-    find::shape(query, &inputs, rows.into_iter().collect())
+    let rows = answer::rows(query, &answer::deciding(&envs, &basis))?;
+    find::finish(query, &inputs, answer::page(query, &inputs, rows)?)
 }
 
 /// All that stays the same while a query is answered.
