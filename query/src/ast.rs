@@ -45,8 +45,6 @@ pub struct Query {
     pub having: Vec<Expr>,
     /// Which rows of the answer are wanted, in which order.
     pub page: Page,
-    /// How long the answer may take, in milliseconds. The core reads no clock; whoever asks sees to it.
-    pub timeout_millis: Option<u64>,
     /// A hash of what is asked, the same in every process and however the text is laid out.
     pub fingerprint: u64,
 }

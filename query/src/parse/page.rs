@@ -1,4 +1,4 @@
-//! The sections that choose and order rows: `:having`, `:order-by`, `:limit`, `:offset`, `:after`; and `:timeout`.
+//! The sections that choose and order rows: `:having`, `:order-by`, `:limit`, `:offset`, `:after`.
 //!
 //! Each may stand as it is or in a vector, so that the map form and the vector form read alike. Whether a key is an
 //! element of `:find`, and a variable an input, is `check`'s part.
@@ -44,7 +44,9 @@ fn predicate(form: &Form) -> Result<Expr> {
 fn order_by(section: &Section<'_>) -> Result<Vec<OrderKey>> {
     let keys = match section.forms {
         [] => {
-            return Err(invalid(section.key, ":order-by names nothing").hint("as in :order-by [?a (desc ?b)]"));
+            return Err(
+                invalid(section.key, ":order-by names nothing").hint("as in :order-by [?a (desc ?b)]")
+            );
         }
         // In the map form the vector of `[?a :desc]` is the section itself.
         [by, direction] if is_keyword(direction) => return Ok(vec![directed(by, direction)?]),
@@ -139,16 +141,6 @@ fn cursor(section: &Section<'_>) -> Result<Option<Given>> {
         Some(arg) if matches!(arg, Arg::Var(_) | Arg::Const(Edn::String(_))) => {
             Ok(Some(Given { arg, span: form.span }))
         }
-        _ => Err(refused(form, section, NEEDS)),
-    }
-}
-
-/// `:timeout`
-pub(super) fn timeout_millis(section: &Section<'_>) -> Result<u64> {
-    const NEEDS: &str = "a number of milliseconds from 1";
-    let form = single(section, NEEDS)?;
-    match form.as_atom() {
-        Some(Edn::Int(millis @ 1..)) => Ok(*millis as u64),
         _ => Err(refused(form, section, NEEDS)),
     }
 }

@@ -10,13 +10,11 @@ use crate::error::{Error, Result};
 use crate::suggest;
 
 /// The sections, in the order in which they are told.
-const SECTIONS: [&str; 13] = [
-    "find", "keys", "strs", "syms", "with", "in", "where", "having", "order-by", "limit", "offset", "after",
-    "timeout",
-];
+const SECTIONS: [&str; 12] =
+    ["find", "keys", "strs", "syms", "with", "in", "where", "having", "order-by", "limit", "offset", "after"];
 
 /// The sections that a single form may stand for in the map form.
-const SINGLE: [&str; 6] = ["having", "order-by", "limit", "offset", "after", "timeout"];
+const SINGLE: [&str; 5] = ["having", "order-by", "limit", "offset", "after"];
 
 /// A section: its keyword, and what stands in it.
 pub(super) struct Section<'f> {
@@ -57,7 +55,6 @@ pub(super) fn query(form: &Form) -> Result<Query> {
         clauses: section("where").map_or(Ok(Vec::new()), |section| clause::clauses(section.forms))?,
         having,
         page,
-        timeout_millis: section("timeout").map(page::timeout_millis).transpose()?,
     })
 }
 
@@ -93,6 +90,7 @@ fn divided<'f>(query: &Form, forms: &'f [Form]) -> Result<Vec<Section<'f>>> {
 fn mapped(pairs: &[(Form, Form)]) -> Result<Vec<Section<'_>>> {
     let mut sections = Vec::with_capacity(pairs.len());
     for (key, value) in pairs {
+        section_name(key)?;
         let single = SINGLE.iter().any(|name| is_keyword(key, name));
         let forms = match &value.kind {
             FormKind::Vector(forms) => forms.as_slice(),
@@ -106,14 +104,16 @@ fn mapped(pairs: &[(Form, Form)]) -> Result<Vec<Section<'_>>> {
 }
 
 fn add<'f>(sections: &mut Vec<Section<'f>>, key: &'f Form, forms: &'f [Form]) -> Result<()> {
-    let Some(name) = SECTIONS.into_iter().find(|name| is_keyword(key, name)) else {
-        return Err(unknown_section(key));
-    };
+    let name = section_name(key)?;
     if sections.iter().any(|section| section.name == name) {
         return Err(invalid(key, format!(":{name} stands twice")));
     }
     sections.push(Section { name, key, forms });
     Ok(())
+}
+
+fn section_name(key: &Form) -> Result<&'static str> {
+    SECTIONS.into_iter().find(|name| is_keyword(key, name)).ok_or_else(|| unknown_section(key))
 }
 
 fn is_keyword(form: &Form, name: &str) -> bool {
