@@ -115,7 +115,7 @@ impl<'n> Asked<'_, 'n> {
             let closed = closed.map(|generation| (&generation.closed[order as usize], Shape::Closed));
             for (tree, shape) in open.chain(closed) {
                 let ranks = tree.ranks(nodes, lead, order, shape)?;
-                sources.push(Source::AtRest(nodes, tree, shape, self.from_first(ranks)));
+                sources.push(Source::AtRest(nodes, tree, shape, self.after_first(ranks)));
             }
         }
         let open = era.layers.iter().map(|layer| layer.open(order));
@@ -123,13 +123,13 @@ impl<'n> Asked<'_, 'n> {
         sources.extend(open.chain(closed).map(|run| {
             let end = bisect(0..run.len(), |row| lead.side(run, row).is_le());
             let start = bisect(0..end, |row| lead.side(run, row).is_lt());
-            Source::Novel(run, self.from_first(start..end))
+            Source::Novel(run, self.after_first(start..end))
         }));
         Ok(sources)
     }
 
     /// Rows of the pattern, or all that are not after them.
-    fn from_first<N: Default>(&self, rows: Range<N>) -> Range<N> {
+    fn after_first<N: Default>(&self, rows: Range<N>) -> Range<N> {
         match self.until {
             Until::Pattern => rows,
             Until::Order => N::default()..rows.end,
