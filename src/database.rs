@@ -11,10 +11,10 @@ use std::fmt;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use annals_query::edn::{Edn, Form};
+use annals_query::edn::Edn;
 use annals_query::source::{Attribute, Flow, Source};
 use annals_storage::datom::{
-    AttrId, Batch, Datom, EntityId, Keyword, Order, Pattern, T, Tag, Value, ValueBound, ValueCol, ValueRef,
+    AttrId, Batch, Datom, EntityId, Keyword, Order, Pattern, T, Tag, Value, ValueCol, ValueRef,
 };
 use annals_storage::snapshot::View;
 
@@ -222,76 +222,14 @@ impl Db {
         names::entity(&self.basis.schema, &form, &|a, v| self.holder(a, v))
     }
 
-    fn holder(&self, a: AttrId, v: &Value) -> Result<Option<EntityId>> {
+    /// The entity that has a value of a unique attribute in this view.
+    pub(crate) fn holder(&self, a: AttrId, v: &Value) -> Result<Option<EntityId>> {
         Ok(with_ref(v, |v| self.entity_with(a, v))?)
     }
 
     /// The newest ident of an entity.
     pub fn ident(&self, e: EntityId) -> Option<Keyword> {
         self.basis.schema.ident(e).cloned()
-    }
-
-    /// Raw index access with leading components (in the order of the index), in index order.
-    ///
-    /// Components are an entity (id, ident, lookup ref), an attribute, a value, a transaction (id or t).
-    pub fn datoms(&self, order: Order, components: &[Edn], limit: Option<usize>) -> Result<Vec<Datom>> {
-        let Some(wanted) = self.components(order, components)? else { return Ok(Vec::new()) };
-        let mut found = Vec::new();
-        let limit = limit.unwrap_or(usize::MAX);
-        if limit == 0 {
-            return Ok(found);
-        }
-        let mut take = |v: ValueBound<'_>| {
-            let pattern = Pattern { e: wanted.e, a: wanted.a, v, t: wanted.t, added: None };
-            self.ordered(order, &pattern, &mut |batch| {
-                let room = (limit - found.len()).min(batch.len);
-                found.extend((0..room).map(|row| batch.datom(row)));
-                if found.len() == limit { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-            })
-        };
-        match &wanted.v {
-            Some(v) => with_ref(v, |v| take(ValueBound::Is(v)))?,
-            None => take(ValueBound::Any)?,
-        }
-        Ok(found)
-    }
-
-    /// What leading components ask for; `None` if a name among them names nothing.
-    fn components(&self, order: Order, components: &[Edn]) -> Result<Option<Wanted>> {
-        let places: [Place; 4] = match order {
-            Order::Eavt => [Place::E, Place::A, Place::V, Place::T],
-            Order::Aevt => [Place::A, Place::E, Place::V, Place::T],
-            Order::Avet => [Place::A, Place::V, Place::E, Place::T],
-        };
-        if components.len() > places.len() {
-            let message = format!("an index has four components, and {} are given", components.len());
-            return Err(Error::incorrect("db.error/invalid-index-components", message));
-        }
-        let schema = &self.basis.schema;
-        let mut wanted = Wanted::default();
-        let mut attr: Option<&Attr> = None;
-        for (place, component) in places.into_iter().zip(components) {
-            let form = Form::from(component.clone());
-            match place {
-                Place::E => match self.entid(EntityName::from(component.clone()))? {
-                    Some(e) => wanted.e = Some(e),
-                    None => return Ok(None),
-                },
-                Place::A => {
-                    let named = names::attribute(schema, &form)?;
-                    (wanted.a, attr) = (Some(named.id()), Some(named));
-                }
-                Place::V => {
-                    let Some(attr) = attr else { continue };
-                    match names::constant(schema, attr, &form, &|a, v| self.holder(a, v))? {
-                        Some(v) => wanted.v = Some(v),
-                        None => return Ok(None),
-                    }
-                }
-                Place::T => wanted.t = Some(self.t_of(TimePoint::from_edn(component)?)?),
-            }
-        }
-        Ok(Some(wanted))
     }
 
     /// Every attribute with its properties, by ident (for `.schema`, completion, tools).
@@ -349,13 +287,60 @@ impl Db {
     }
 
     /// A scan in index order, under view and filters.
-    fn ordered(
+    pub(crate) fn ordered(
         &self,
         order: Order,
         pattern: &Pattern<'_>,
         sink: &mut dyn FnMut(&Batch<'_>) -> Flow,
     ) -> Result<()> {
         self.filtered(sink, |sink| self.basis.snapshot.scan_ordered(&self.view, order, pattern, sink))
+    }
+
+    /// The same from the first place of a pattern to the end of the order.
+    pub(crate) fn ordered_from(
+        &self,
+        order: Order,
+        start: &Pattern<'_>,
+        sink: &mut dyn FnMut(&Batch<'_>) -> Flow,
+    ) -> Result<()> {
+        self.filtered(sink, |sink| self.basis.snapshot.scan_from(&self.view, order, start, sink))
+    }
+
+    /// A scan from the last row of a pattern to its first, under view and filters.
+    pub(crate) fn back(
+        &self,
+        order: Order,
+        pattern: &Pattern<'_>,
+        sink: &mut dyn FnMut(Datom) -> Flow,
+    ) -> Result<()> {
+        let mut sink = self.sifted(sink)?;
+        Ok(self.basis.snapshot.scan_back(&self.view, order, pattern, &mut sink)?)
+    }
+
+    /// The same to the first row of the order.
+    pub(crate) fn back_from(
+        &self,
+        order: Order,
+        start: &Pattern<'_>,
+        sink: &mut dyn FnMut(Datom) -> Flow,
+    ) -> Result<()> {
+        let mut sink = self.sifted(sink)?;
+        Ok(self.basis.snapshot.scan_back_from(&self.view, order, start, &mut sink)?)
+    }
+
+    /// A sink that gets only what passes the filters.
+    fn sifted<'s>(
+        &'s self,
+        sink: &'s mut dyn FnMut(Datom) -> Flow,
+    ) -> Result<impl FnMut(Datom) -> Flow + 's> {
+        if let Some(trouble) = &self.trouble {
+            return Err(trouble.clone());
+        }
+        let unfiltered = self.unfiltered();
+        Ok(move |datom: Datom| match &self.filters {
+            Some(filters) if !filters.admits(&unfiltered, &datom) => ControlFlow::Continue(()),
+            _ => sink(datom),
+        })
     }
 
     /// Runs a scan whose rows have to pass the filters.
@@ -401,22 +386,6 @@ fn slice<'a>(batch: &Batch<'a>, start: usize, end: usize) -> Batch<'a> {
         t: batch.t.slice(start, end),
         added: batch.added.slice(start, end),
     }
-}
-
-/// The components of a raw index access.
-#[derive(Default)]
-struct Wanted {
-    e: Option<EntityId>,
-    a: Option<AttrId>,
-    v: Option<Value>,
-    t: Option<T>,
-}
-
-enum Place {
-    E,
-    A,
-    V,
-    T,
 }
 
 impl Source for Db {

@@ -46,16 +46,21 @@
 mod basis;
 mod connection;
 mod database;
+mod diff;
+mod entity;
 mod error;
 mod excise;
 mod home;
 pub mod import;
+mod index_pull;
 mod input;
 mod kept;
 mod log;
 mod names;
 mod options;
 mod question;
+mod raw;
+mod references;
 mod replay;
 mod rows;
 mod schema;
@@ -64,12 +69,15 @@ mod store;
 mod time;
 mod transact;
 mod transactor;
+#[cfg(test)]
+mod walks_tests;
 
 pub use annals_query::aggregate::NAMES as AGGREGATES;
 pub use annals_query::edn::{self, Edn, Form, Span};
 pub use annals_query::functions::{Functions, names as functions, own::Failure};
 pub use annals_query::{Answer, Budget, Rows, suggest};
 pub use annals_storage::anomaly::Category;
+pub use annals_storage::backend::redb::Compacted;
 pub use annals_storage::datom::{AttrId, Datom, EntityId, Keyword, Order, Symbol, T, Tag, Value};
 pub use annals_storage::index::{
     Collected, Problem as VerifyProblem, Progress as VerifyProgress, Report as VerifyReport,
@@ -78,12 +86,16 @@ pub use annals_storage::index::{
 
 pub use connection::Connection;
 pub use database::{AttributeInfo, Db};
+pub use diff::{Diff, diff};
+pub use entity::{Entity, Field};
 pub use error::{Error, Result};
+pub use index_pull::IndexPull;
 pub use input::{EntityName, TxData};
 pub use log::{Log, Tx};
 pub use options::Options;
 pub use question::{Arg, Question, q};
-pub use store::{Store, connect, connect_with};
+pub use raw::{Index, Walk};
+pub use store::{Store, compact, connect, connect_with};
 pub use time::{Chance, Clock, SystemChance, SystemClock, TimePoint};
 pub use transact::TxReport;
 pub use transactor::Pending;

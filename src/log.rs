@@ -102,6 +102,26 @@ impl Log {
         Ok(txs)
     }
 
+    /// The transactions from a point in time (included; none: the first) to another (excluded; none: the newest), all at
+    /// once. A transaction is in it if `from <= t < to`; an instant stands for the first transaction not older than it.
+    ///
+    /// ```
+    /// # let conn = annals::connect("mem:")?.database("main")?;
+    /// let report = conn.transact("[{:db/id \"datomic.tx\" :db/txInstant #inst \"2020-01-01\"}]")?;
+    /// let log = conn.log();
+    /// assert_eq!(log.between(Some(annals::TimePoint::parse("2020-01-01")?), None)?.len(), 1);
+    /// assert_eq!(log.between(None, Some(report.tx.into()))?.len(), 0);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    pub fn between(&self, from: Option<TimePoint>, to: Option<TimePoint>) -> Result<Vec<Tx>> {
+        let mut txs = Vec::new();
+        self.each(from, to, &mut |tx| {
+            txs.push(tx);
+            true
+        })?;
+        Ok(txs)
+    }
+
     fn read(&self, range: Range<T>, sink: &mut dyn FnMut(Tx) -> bool) -> Result<()> {
         let end = range.end.min(self.db.basis_t() + 1);
         Ok(self.reader.read(range.start..end, &mut |tx| sink(Tx::from(tx)))?)

@@ -8,7 +8,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use annals_storage::anomaly::Category;
-use annals_storage::backend::{Catalog, DatabaseId, MemoryStorage, Storage, redb};
+use annals_storage::backend::redb::Compacted;
+use annals_storage::backend::{Catalog, DatabaseId, MemoryStorage, RedbStorage, Storage, redb};
 use annals_storage::cache::Cache;
 use annals_storage::index::{Progress as VerifyProgress, Report as VerifyReport};
 
@@ -46,6 +47,28 @@ pub fn connect_with(address: &str, options: Options) -> Result<Store> {
         }
     };
     Store::on(address, kept, options)
+}
+
+/// Gives back the room in a file that what was deleted has left: its size before and after. Nobody may have the file
+/// open meanwhile. A storage in memory has nothing to give back.
+///
+/// ```
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("boats.annals");
+/// # let path = path.to_str().expect("text");
+/// let conn = annals::connect(path)?.database("main")?;
+/// conn.transact("[{:db/ident :rank/mate}]")?;
+/// drop(conn);
+/// let compacted = annals::compact(path)?;
+/// assert!(compacted.after <= compacted.before);
+/// assert_eq!(annals::connect(path)?.database("main")?.db().basis_t(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn compact(address: &str) -> Result<Compacted> {
+    match Address::parse(address)? {
+        Address::Memory => Ok(Compacted { before: 0, after: 0 }),
+        Address::File(path) => Ok(RedbStorage::open_existing(path)?.compact()?),
+    }
 }
 
 #[derive(Debug, PartialEq, Eq)]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::ast::KeyKind;
+use crate::cursor::Cursor;
 use crate::edn::Edn;
 
 /// The answer of a query.
@@ -19,18 +20,19 @@ pub enum Answer {
     Scalar(Option<Edn>),
 }
 
-/// Distinct rows with named columns, in no promised order.
+/// Rows with named columns: in the order asked for, in no promised one if none was.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Rows {
     columns: Arc<[String]>,
     keys: Option<Arc<[Edn]>>,
     rows: Vec<Vec<Edn>>,
+    cursor: Option<Cursor>,
 }
 
 impl Rows {
     /// These rows under these column names.
     pub fn new(columns: Vec<String>, rows: Vec<Vec<Edn>>) -> Rows {
-        Rows { columns: columns.into(), keys: None, rows }
+        Rows { columns: columns.into(), keys: None, rows, cursor: None }
     }
 
     /// The same rows, to be handed out as maps with these names as keys.
@@ -43,6 +45,24 @@ impl Rows {
         };
         self.keys = Some(names.iter().map(key).collect());
         self
+    }
+
+    /// The same rows, the last of them at this place.
+    #[must_use]
+    pub fn ending_at(mut self, cursor: Option<Cursor>) -> Rows {
+        self.cursor = cursor;
+        self
+    }
+
+    /// The cursor after which the next page goes on; none if the query has no `:limit`, or there is no row.
+    pub fn cursor(&self) -> Option<String> {
+        self.cursor.as_ref().map(Cursor::encode)
+    }
+
+    /// The same with the basis of the database value that was asked, for whoever goes on at that value.
+    pub fn cursor_at(&self, basis: u64) -> Option<String> {
+        let cursor = self.cursor.clone()?;
+        Some(Cursor { basis: Some(basis), ..cursor }.encode())
     }
 
     /// The names of the columns.

@@ -1,11 +1,17 @@
 //! What a query is, once its text has a shape: names are still names, nothing is looked up.
 //!
 //! `parse` makes these from forms; `check` makes sure they make sense; `plan` and `naive` read them. Every clause
-//! keeps the place where it stood.
+//! keeps the place where it stood. [`asked`] is what is asked for; here is the query around it, and what must hold.
+
+mod asked;
+
+use std::fmt;
 
 use std::sync::Arc;
 
 use annals_storage::datom::{Keyword, Symbol};
+
+pub use asked::{Element, Expr, Find, Given, KeyKind, OrderKey, Page, PullArg, ReturnMap};
 
 use crate::edn::{Edn, Span};
 
@@ -37,85 +43,12 @@ pub struct Query {
     pub inputs: Vec<Input>,
     /// What must hold.
     pub clauses: Vec<Clause>,
-}
-
-/// The shape of an answer.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Find {
-    /// `?a ?b`: rows.
-    Relation(Vec<Element>),
-    /// `[?a ...]`: one column.
-    Collection(Element),
-    /// `[?a ?b]`: one row.
-    Tuple(Vec<Element>),
-    /// `?a .`: one value.
-    Scalar(Element),
-}
-
-impl Find {
-    /// The elements, in order.
-    pub fn elements(&self) -> &[Element] {
-        match self {
-            Find::Relation(elements) | Find::Tuple(elements) => elements,
-            Find::Collection(element) | Find::Scalar(element) => std::slice::from_ref(element),
-        }
-    }
-}
-
-/// One thing asked for.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Element {
-    /// `?a`
-    Var(Var, Option<Span>),
-    /// `(pull $src ?e pattern)`
-    Pull {
-        /// Where the entity is looked at.
-        source: SourceName,
-        /// The entity.
-        var: Var,
-        /// What of it.
-        pattern: PullArg,
-        /// Where it stands.
-        span: Option<Span>,
-    },
-    /// `(sum ?a)`, `(min 3 ?a)`
-    Aggregate {
-        /// The function.
-        name: Symbol,
-        /// What it is given; the last variable is what is aggregated.
-        args: Vec<Arg>,
-        /// Where it stands.
-        span: Option<Span>,
-    },
-}
-
-/// The pattern of a pull in `:find`.
-#[derive(Clone, Debug, PartialEq)]
-pub enum PullArg {
-    /// Written in the query.
-    Pattern(PullPattern),
-    /// Given as an input of this name.
-    Input(Symbol),
-}
-
-/// How rows become maps.
-#[derive(Clone, Debug, PartialEq)]
-pub struct ReturnMap {
-    /// What the keys are.
-    pub kind: KeyKind,
-    /// The names, one for each find element.
-    pub names: Vec<Symbol>,
-}
-
-/// The type of the keys of a returned map.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KeyKind {
-    /// `:keys`
-    Keywords,
-    /// `:strs`
-    Strings,
-    /// `:syms`
-    Symbols,
+    /// What must hold of a row of the answer, or of the group it is made of.
+    pub having: Vec<Expr>,
+    /// Which rows of the answer are wanted, in which order.
+    pub page: Page,
+    /// A hash of what is asked, the same in every process and however the text is laid out.
+    pub fingerprint: u64,
 }
 
 /// One thing a query is given.
@@ -212,7 +145,7 @@ pub enum Term {
     Const(Edn),
 }
 
-/// A call of a function.
+/// A call of a function or aggregate.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Call {
     /// The function's name, or a variable that holds a function's name.
@@ -225,6 +158,24 @@ pub struct Call {
     pub span: Option<Span>,
 }
 
+impl Call {
+    /// The variables among the arguments.
+    pub fn vars(&self) -> impl DoubleEndedIterator<Item = &Var> {
+        self.args.iter().filter_map(|arg| match arg {
+            Arg::Var(var) => Some(var),
+            _ => None,
+        })
+    }
+}
+
+impl fmt::Display for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "({}", self.name)?;
+        self.args.iter().try_for_each(|arg| write!(f, " {arg}"))?;
+        f.write_str(")")
+    }
+}
+
 /// An argument of a function or aggregate.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Arg {
@@ -234,6 +185,15 @@ pub enum Arg {
     Source(SourceName),
     /// Anything else.
     Const(Edn),
+}
+
+impl fmt::Display for Arg {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Arg::Var(Var(name)) | Arg::Source(SourceName(name)) => write!(f, "{name}"),
+            Arg::Const(edn) => write!(f, "{edn}"),
+        }
+    }
 }
 
 /// One definition of a rule; definitions of one name are alternatives.

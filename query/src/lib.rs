@@ -9,6 +9,7 @@ pub mod aggregate;
 pub mod answer;
 pub mod ast;
 pub mod check;
+pub mod cursor;
 pub mod edn;
 pub mod error;
 pub mod facts;
@@ -31,6 +32,7 @@ mod fixture;
 pub use answer::{Answer, Rows};
 pub use error::{Error, Result};
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
@@ -111,7 +113,7 @@ pub fn explain(query: &ast::Query, args: &[QueryArg], budget: &Budget) -> Result
 
 /// As [`explain`], over inputs that were taken apart.
 pub fn explain_inputs(query: &ast::Query, inputs: &Inputs, budget: &Budget) -> Result<Explain> {
-    check::query(query, inputs.rules())?;
+    let query = &*checked(query, inputs)?;
     let mut pool = Pool::default();
     let options = PlanOptions::default();
     let plan = plan::plan(query, inputs, &mut pool, options)?;
@@ -142,8 +144,14 @@ pub fn q_inputs(
     budget: &Budget,
     options: PlanOptions,
 ) -> Result<Answer> {
-    check::query(query, inputs.rules())?;
-    answer(query, inputs, budget, options)
+    answer(&*checked(query, inputs)?, inputs, budget, options)
+}
+
+/// The query if it makes sense with these inputs, the program's aggregates marked.
+pub(crate) fn checked<'q>(query: &'q ast::Query, inputs: &Inputs) -> Result<Cow<'q, ast::Query>> {
+    let query = find::own::with_aggregates(query, inputs.functions())?;
+    check::query(&query, inputs.rules())?;
+    Ok(query)
 }
 
 /// Answers a query that was checked.

@@ -240,6 +240,9 @@ pub struct GcArgs {
     /// Keep what became superfluous less than this ago, like 24h [default: what only other processes could need]
     #[arg(long, value_name = "SPAN", value_parser = crate::size::span)]
     pub grace: Option<Duration>,
+    /// Then make the file as small as what it holds; nobody else may have it open
+    #[arg(long)]
+    pub compact: bool,
 }
 
 /// `annals verify`

@@ -23,6 +23,7 @@ use crate::error::{Error, Result};
 use crate::functions::number::Number;
 use crate::functions::own::{Functions, OwnAggregate};
 use crate::functions::{self, refused_types};
+use crate::suggest;
 
 use sum::{ExactSum, Sum};
 
@@ -67,7 +68,7 @@ impl Aggregate {
     /// The aggregate with this name; `before` are the arguments in front of the one that is aggregated.
     pub fn find(name: &Symbol, before: &[Edn]) -> Result<Aggregate> {
         use Aggregate as A;
-        let plain = name.as_str().strip_prefix("clojure.core/").unwrap_or(name.as_str());
+        let plain = plain(name);
         let counted = |make: fn(usize) -> Aggregate, n: &Edn| match n {
             Edn::Int(n) if *n >= 0 => Ok(make(usize::try_from(*n).unwrap_or(usize::MAX))),
             other => {
@@ -94,10 +95,7 @@ impl Aggregate {
                 let message = format!("the aggregate `{known}` does not take {} arguments", before.len() + 1);
                 Err(Error::incorrect("db.error/function-arity", message))
             }
-            _ => {
-                Err(Error::incorrect("db.error/unknown-function", format!("there is no aggregate `{name}`"))
-                    .hint(format!("aggregates are {}", NAMES.join(", "))))
-            }
+            _ => Err(unknown(name)),
         }
     }
 
@@ -133,6 +131,25 @@ impl Aggregate {
             A::Own => "aggregate",
         }
     }
+}
+
+fn plain(name: &Symbol) -> &str {
+    name.as_str().strip_prefix("clojure.core/").unwrap_or(name.as_str())
+}
+
+/// The error for a name in `:find` that is neither an aggregate nor a function.
+pub fn unknown(name: &Symbol) -> Error {
+    let message = format!("there is no aggregate and no function `{name}`");
+    let known = NAMES.into_iter().chain(functions::names());
+    Error::incorrect("db.error/unknown-function", message).hint(
+        suggest::did_you_mean(name.as_str(), known)
+            .unwrap_or_else(|| format!("aggregates are {}", NAMES.join(", "))),
+    )
+}
+
+/// True if an aggregate has this name.
+pub fn is_name(name: &Symbol) -> bool {
+    NAMES.contains(&plain(name))
 }
 
 /// The names of all aggregates.

@@ -19,7 +19,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{RuleSet, all_vars, binding_vars, call_vars, called, listed, term_vars};
-use crate::ast::{Arg, Call, Clause, ClauseKind, Element, Input, Query, Rule, Term, Var};
+use crate::ast::{Call, Clause, ClauseKind, Element, Input, Query, Rule, Term, Var};
 use crate::edn::Span;
 use crate::error::Error;
 
@@ -310,16 +310,14 @@ impl<'q> Analysis<'q> {
         let mut asked: Vec<(&Var, &str, Option<Span>)> = Vec::new();
         for element in query.find.elements() {
             match element {
-                Element::Var(var, span) | Element::Pull { var, span, .. } => {
-                    asked.push((var, ":find", *span))
-                }
-                Element::Aggregate { args, span, .. } => {
-                    asked.extend(args.iter().filter_map(|arg| match arg {
-                        Arg::Var(var) => Some((var, ":find", *span)),
-                        _ => None,
-                    }));
+                Element::Pull { var, span, .. } => asked.push((var, ":find", *span)),
+                Element::Expr(expr) => {
+                    asked.extend(expr.vars().into_iter().map(|var| (var, ":find", expr.span())));
                 }
             }
+        }
+        for expr in &query.having {
+            asked.extend(expr.vars().into_iter().map(|var| (var, ":having", expr.span())));
         }
         asked.extend(query.with.iter().map(|var| (var, ":with", None)));
         for (var, place, span) in asked {

@@ -5,8 +5,9 @@
 //! reaches are not looked at. What depends on data (attributes, types, values of inputs) is not known here.
 //!
 //! One file for each question: `names` (sources, rules, patterns, shapes), `strata` (recursion through `not`),
-//! `binding` (what can be bound), `nested` (queries inside the query).
+//! `binding` (what can be bound), `answer` (what is made of the rows), `nested` (queries inside the query).
 
+mod answer;
 mod binding;
 mod names;
 mod nested;
@@ -42,6 +43,7 @@ fn look<'q>(query: &'q Query, rules: &RuleSet<'q>, depth: usize, problems: &mut 
     let reached = names::check(query, rules, depth, problems);
     strata::check(&reached, problems);
     binding::check(query, &reached, problems);
+    answer::check(query, problems);
 }
 
 /// The first problem, with the others in its hint.

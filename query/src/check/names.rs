@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{RuleSet, all_vars, listed, nested};
 use crate::ast::{
-    Arg, Call, Clause, ClauseKind, Element, Input, PullArg, Query, Rule, SourceName, Term, Var,
+    Arg, Call, Clause, ClauseKind, Element, Expr, Input, PullArg, Query, Rule, SourceName, Term, Var,
 };
 use crate::edn::{Edn, Span};
 use crate::error::Error;
@@ -70,7 +70,7 @@ impl<'q> Names<'q, '_> {
         let query = self.query;
         for element in query.find.elements() {
             match element {
-                Element::Var(..) => {}
+                Element::Expr(expr) => self.expr(expr, default),
                 Element::Pull { source, var, pattern, span } => {
                     self.source(source, default, *span);
                     if !pulled.insert(var) {
@@ -79,9 +79,17 @@ impl<'q> Names<'q, '_> {
                     }
                     self.pattern(pattern, *span);
                 }
-                Element::Aggregate { args, span, .. } => self.args(args, default, *span),
             }
         }
+        query.having.iter().for_each(|expr| self.expr(expr, default));
+    }
+
+    fn expr(&mut self, expr: &Expr, default: bool) {
+        expr.walk(&mut |part| {
+            if let Expr::Aggregate(call) = part {
+                self.args(&call.args, default, call.span);
+            }
+        });
     }
 
     fn pattern(&mut self, pattern: &PullArg, span: Option<Span>) {

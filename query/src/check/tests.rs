@@ -60,6 +60,11 @@ fn what_makes_sense() {
         "[:find ?a :in $a % :where ($a reaches ?a _)]",
         "[:find ?a :where (and [?a :x ?b] [(< ?b 3)])]",
         "[:find ?a :where [[1 2] ?a] [[:x 1 2] ?a]]",
+        "[:find (/ (sum ?a) (count ?b)) (+ ?c 1) :having (> (count ?d) ?c) :where [?a ?b ?c ?d]]",
+        "[:find ?a (max ?b) :order-by [(max ?b) :desc] [?a :asc] :where [?a :x ?b]]",
+        "[:find (pull ?a [*]) :order-by ?a :limit ?n :offset 1 :after ?c :in $ ?n ?c :where [?a]]",
+        "[:find [?a ...] :order-by ?a :limit 0 :where [?a]]",
+        "[:find ?a . :order-by (desc ?a) :having (odd? ?a) :where [?a]]",
     ];
     for query in table {
         if let Err(error) = checked(query, RULES) {
@@ -116,6 +121,22 @@ fn what_does_not() {
         ("db.error/not-a-binding-form", "[:x 1]", "[:find ?a :where [[:x 1] :y ?a]]"),
         ("db.error/invalid-query", "?a", "[:find (pull ?a [:x]) (pull ?a [:y]) :where [?a :x]]"),
         ("db.error/invalid-query", "shape", "[:find (pull ?a shape) :where [?a :x]]"),
+        ("db.error/unbound-variable", "?b", "[:find (+ ?a (sum ?b)) :where [?a :x]]"),
+        ("db.error/unbound-variable", "?b", "[:find ?a :having (> (count ?b) 1) :where [?a :x]]"),
+        ("db.error/unknown-function", "nosuch", "[:find (nosuch ?a) :where [?a :x]]"),
+        ("db.error/unknown-function", "nosuch", "[:find (+ 1 (nosuch (sum ?a))) :where [?a :x]]"),
+        ("db.error/unknown-source", "$b", "[:find (+ 1 (sum $b ?a)) :where [?a :x]]"),
+        ("db.error/function-arity", "`inc`", "[:find (+ (sum ?a) (inc 1 2)) :where [?a :x]]"),
+        ("db.error/invalid-query", "get-else", "[:find (get-else ?a :x 1) :where [?a :x]]"),
+        ("db.error/invalid-query", "?b", "[:find ?a :having (> ?b 1) :where [?a :x ?b]]"),
+        ("db.error/invalid-query", "?b", "[:find ?a (sum ?b) :having (> ?b 1) :where [?a :x ?b]]"),
+        ("db.error/invalid-query", "?b", "[:find ?a :order-by ?b :where [?a :x ?b]]"),
+        ("db.error/invalid-query", "(max ?b)", "[:find ?a (min ?b) :order-by (max ?b) :where [?a :x ?b]]"),
+        ("db.error/invalid-query", ":limit", "[:find ?a . :limit 1 :where [?a :x ?b]]"),
+        ("db.error/invalid-query", ":offset", "[:find [?a ?b] :offset 1 :where [?a :x ?b]]"),
+        ("db.error/invalid-query", ":after", "[:find [?a ...] :after \"x\" :where [?a :x ?b]]"),
+        ("db.error/invalid-query", "?n", "[:find ?a :limit ?n :where [?a :x ?b]]"),
+        ("db.error/invalid-query", "?n", "[:find ?a :limit ?n :in $ [?n ...] :where [?a :x ?b]]"),
     ];
     for (keyword, named, query) in table {
         let error = checked(query, RULES).expect_err(query);

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::fixture::edn;
-use crate::parse;
+use crate::{Budget, QueryArg, parse, q};
 
 fn shaped(query: &str, rows: &str) -> Result<Answer> {
     let query = parse::query_text(query)?;
@@ -46,6 +46,103 @@ fn groups() {
     check("[:find (sum ?b) :with ?a :where [?a ?b]]", "[[5 1] [5 2]]", "[[10]]");
     check("[:find (min 1 ?b) . :where [?b]]", "[[5] [4]]", "[4]");
     check("[:find (sum ?b) :where [?b]]", "[]", "[]");
+}
+
+#[test]
+fn expressions_over_aggregates() {
+    let rows = "[[1 2] [3 4] [1 5]]";
+    check("[:find ?a (/ (sum ?b) (count ?b)) :where [?a ?b]]", rows, "[[1 3] [3 4]]");
+    check("[:find (- (max ?b) (min ?b)) . :where [_ ?b]]", "[[2] [9]]", "7");
+    check("[:find (* 10 ?a) (max (max ?b) 4.5) :where [?a ?b]]", rows, "[[10 5] [30 4.5]]");
+    check("[:find (quot ?a 2) :where [?a]]", "[[2] [3]]", "[[1] [1]]");
+    check("[:find (count (distinct ?a)) . :where [?a]]", "[[2] [3]]", "2");
+    let error = shaped("[:find (+ 1 (/ (sum ?b) 0)) :where [?b]]", "[[1]]").unwrap_err();
+    let span = error.span.unwrap();
+    assert_eq!((error.keyword, span.start, span.end), ("db.error/arithmetic", 12, 26));
+}
+
+#[test]
+fn groups_are_kept_if_having_holds() {
+    let rows = "[[1 2] [3 4] [1 5]]";
+    check("[:find ?a :having (> (count ?b) 1) :where [?a ?b]]", rows, "[[1]]");
+    check("[:find ?a (sum ?b) :having (< ?a (sum ?b) ) (odd? (sum ?b)) :where [?a ?b]]", rows, "[[1 7]]");
+    check("[:find ?a ?b :having (< ?b 5) :where [?a ?b]]", rows, "[[1 2] [3 4]]");
+    check("[:find ?a :having (identity (min ?b)) :where [?a ?b]]", "[[1 nil] [2 false] [3 0]]", "[[3]]");
+    check("[:find (count ?a) . :having (> (count ?a) 9) :where [?a]]", "[[1]]", "nil");
+}
+
+#[test]
+fn rows_in_order_and_pages_of_them() {
+    let rows = "[[1 9] [2 7] [1 8] [2 6]]";
+    check("[:find ?a ?b :order-by (desc ?b) :where [?a ?b]]", rows, "[[1 9] [1 8] [2 7] [2 6]]");
+    check("[:find ?a ?b :limit 2 :offset 1 :where [?a ?b]]", rows, "[[1 9] [2 6]]");
+    check("[:find ?a ?b :offset 3 :where [?a ?b]]", rows, "[[2 7]]");
+    check("[:find ?a ?b :offset 9 :limit 1 :where [?a ?b]]", rows, "[]");
+    check("[:find ?a ?b :limit 0 :where [?a ?b]]", rows, "[]");
+    check("[:find ?a (sum ?b) :order-by (sum ?b) :where [?a ?b]]", rows, "[[2 13] [1 17]]");
+    check("[:find [?b ...] :order-by [?b :desc] :limit 3 :where [?b]]", "[[1] [3] [2] [0]]", "[3 2 1]");
+    check("[:find [?a ?b] :order-by [?b :desc] :where [?a ?b]]", rows, "[1 9]");
+    check("[:find ?b . :order-by [?b :desc] :where [?b]]", "[[1] [3] [2]]", "3");
+}
+
+#[test]
+fn a_limit_is_taken_from_an_input() {
+    let query = parse::query_text("[:find ?a :in [?a ...] ?n ?from :limit ?n :offset ?from]").unwrap();
+    let asked = |n: &str, from: &str| {
+        let args = ["[3 1 2]", n, from].map(|text| QueryArg::Value(edn(text)));
+        q(&query, &args, &Budget::default()).map(|answer| answer.into_edn().to_string())
+    };
+    assert_eq!(asked("1", "1").unwrap(), "[[2]]");
+    for (n, from) in [("-1", "0"), ("nil", "0"), ("1", "1.0"), ("1", "\"x\"")] {
+        let error = asked(n, from).unwrap_err();
+        assert_eq!((error.keyword, error.span.is_some()), ("db.error/input-shape", true), "{n} {from}");
+    }
+}
+
+/// Follows the cursors of a query until there are no more rows.
+fn paged(query: &str, rows: &str) -> String {
+    let mut pages = Vec::new();
+    let mut after = "nil".to_owned();
+    loop {
+        let text = query.replace("CURSOR", &after);
+        let Answer::Relation(page) = shaped(&text, rows).unwrap() else { panic!("{text}") };
+        match page.cursor() {
+            Some(cursor) => after = format!("\"{cursor}\""),
+            None => return Edn::Vector(pages).to_string(),
+        }
+        pages.push(Answer::Relation(page).into_edn());
+    }
+}
+
+#[test]
+fn pages_go_on_after_their_cursors() {
+    let rows = "[[1 9] [2 7] [1 8] [2 6] [3 7]]";
+    let query = "[:find ?a ?b :order-by (desc ?b) :limit 2 :after CURSOR :where [?a ?b]]";
+    assert_eq!(paged(query, rows), "[[[1 9] [1 8]] [[2 7] [3 7]] [[2 6]]]");
+    let repeated = "[:find ?a :with ?b :limit 2 :after CURSOR :where [?a ?b]]";
+    let rows = "[[1 1] [1 2] [1 3] [1 4] [1 5] [2 1]]";
+    assert_eq!(paged(repeated, rows), "[[[1] [1]] [[1] [1]] [[1] [2]]]");
+    let skipping = "[:find ?a :with ?b :limit 1 :offset 1 :after CURSOR :where [?a ?b]]";
+    assert_eq!(paged(skipping, rows), "[[[1]] [[1]] [[2]]]");
+}
+
+#[test]
+fn a_page_goes_on_though_rows_came_and_went() {
+    let text = "[:find ?a :order-by ?a :limit 2 :after CURSOR :where [?a]]";
+    let Answer::Relation(page) = shaped(&text.replace("CURSOR", "nil"), "[[1] [5] [9]]").unwrap() else {
+        panic!()
+    };
+    let cursor = format!("\"{}\"", page.cursor_at(7).unwrap());
+    check(&text.replace("CURSOR", &cursor), "[[0] [1] [4] [6] [9]]", "[[6] [9]]");
+    let other = text.replace("CURSOR", &cursor).replace(":order-by ?a", ":order-by (desc ?a)");
+    let error = shaped(&other, "[[1]]").unwrap_err();
+    assert_eq!((error.keyword, error.span.is_some()), ("db.error/invalid-cursor", true));
+    let error = shaped(&text.replace("CURSOR", "\"nonsense\""), "[[1]]").unwrap_err();
+    assert_eq!((error.keyword, error.span.is_some()), ("db.error/invalid-cursor", true));
+    let Answer::Relation(page) = shaped("[:find ?a :order-by ?a :where [?a]]", "[[1]]").unwrap() else {
+        panic!()
+    };
+    assert_eq!(page.cursor(), None, "no limit, no pages");
 }
 
 #[test]

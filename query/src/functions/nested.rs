@@ -6,13 +6,14 @@
 //!
 //! The first argument is the query, as it is or in a variable; the others are its inputs, by position: values, sources,
 //! and `%` for the rules of the query around. Nothing else of that is seen inside. The answer has the shape that the inner
-//! `:find` asks for; rows come as a vector, the least first, so that one question has one answer.
+//! `:find` asks for; rows come as a vector, the least
+//! first if it does not order them, so that one question has one answer.
 
 use std::sync::Arc;
 
 use crate::answer::Answer;
 use crate::ast::{Input, Query};
-use crate::check;
+use crate::checked;
 use crate::edn::{Edn, Form, read_one};
 use crate::error::{Error, Result};
 use crate::inputs::Given;
@@ -73,8 +74,9 @@ pub(super) fn call(context: &Context<'_>, handed: &[Option<Handed<'_>>], values:
         })
         .collect::<Result<_>>()?;
     let inputs = outer.inside(&query, given)?;
-    check::query(&query, inputs.rules())?;
-    Ok(in_order((context.answer)(&query, &inputs)?))
+    let query = checked(&query, &inputs)?;
+    let answer = (context.answer)(&query, &inputs)?;
+    Ok(if query.page.order_by.is_empty() { in_order(answer) } else { answer.into_edn() })
 }
 
 /// The query that a value is: data, or text.

@@ -13,7 +13,8 @@ use annals_storage::datom::Symbol;
 use crate::edn::Edn;
 use crate::error::{Error, Result};
 
-use super::{FUNCTIONS, Fault, shallow};
+use super::{FUNCTIONS, Fault, find, shallow};
+use crate::aggregate;
 
 /// Why a function of the program gives nothing.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -72,6 +73,14 @@ impl Functions {
         Ok(self)
     }
 
+    /// The function over values with this name, of the language or of the program.
+    pub(crate) fn over_values(&self, name: &Symbol) -> Result<OverValues> {
+        let language = find(name).map(OverValues::Language);
+        language
+            .or_else(|| self.find(name).cloned().map(OverValues::Program))
+            .ok_or_else(|| aggregate::unknown(name))
+    }
+
     /// The function with this name.
     pub(crate) fn find(&self, name: &Symbol) -> Option<&OwnFunction> {
         self.functions.get(name)
@@ -80,6 +89,24 @@ impl Functions {
     /// The aggregate with this name.
     pub(crate) fn find_aggregate(&self, name: &Symbol) -> Option<&OwnAggregate> {
         self.aggregates.get(name)
+    }
+}
+
+/// A function that needs no more than values.
+pub(crate) enum OverValues {
+    /// Of the language.
+    Language(&'static super::Function),
+    /// Of the program.
+    Program(OwnFunction),
+}
+
+impl OverValues {
+    /// Calls it.
+    pub(crate) fn call(&self, args: &[Edn]) -> Result<Edn> {
+        match self {
+            OverValues::Language(function) => function.call(args),
+            OverValues::Program(function) => function.call(args),
+        }
     }
 }
 
@@ -142,7 +169,7 @@ fn own_name(name: &str) -> Result<Symbol> {
         return refused(format!("`{name}` is not a name that a call can have"));
     }
     let of_language = |known: &&str| known.split_once('/').is_some_and(|(own, _)| own == namespace);
-    if namespace.starts_with("clojure.") || FUNCTIONS.keys().any(|known| of_language(known)) {
+    if namespace.starts_with("clojure.") || FUNCTIONS.keys().any(of_language) {
         return refused(format!("`{name}` is in a namespace of the language"));
     }
     Ok(symbol)

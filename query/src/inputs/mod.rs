@@ -253,6 +253,15 @@ impl Inputs {
         &self.relations
     }
 
+    /// The value of an input that is one variable.
+    pub fn scalar(&self, var: &Var) -> Option<&Edn> {
+        let relation = self.relations.iter().find(|relation| relation.vars == [var.clone()])?;
+        match relation.rows.as_slice() {
+            [row] => row.first(),
+            _ => None,
+        }
+    }
+
     /// A constant in a rule call as the rule's body takes it: a name as its entity, where an entity is meant.
     /// `None` if a lookup ref finds nothing.
     pub fn rule_argument(

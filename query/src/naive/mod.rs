@@ -5,13 +5,14 @@
 //! to every query, so this room is read when the two differ, and it must be visibly right.
 //!
 //! ```text
-//!   Inputs --join--> bindings --clause--> bindings --clause--> … --project--> rows --find::shape--> Answer
+//!   Inputs --join--> bindings --clause--> bindings --clause--> … --answer--> rows --find::finish--> Answer
 //! ```
 //!
 //! Clauses run in the order they stand, each as soon as the variables it needs are bound, `not` last ([`order`]). Rules are
 //! answered call by call from a table that is filled until nothing new comes ([`rules`]); what stands under a
 //! `not` is answered completely before the `not` is.
 
+mod answer;
 mod call;
 mod order;
 mod pattern;
@@ -49,6 +50,7 @@ pub fn q(query: &Query, args: &[QueryArg], budget: &Budget) -> Result<Answer> {
 
 /// Answers a query over inputs that were taken apart.
 pub fn answer(query: &Query, inputs: &Inputs, budget: &Budget) -> Result<Answer> {
+    let query = &*find::own::with_aggregates(query, inputs.functions())?;
     order::refuse_negation_in_recursion(inputs.rules())?;
     let world = World { inputs, facts: pattern::read_all(inputs)?, order: Order::new(inputs), budget };
 
@@ -67,9 +69,8 @@ pub fn answer(query: &Query, inputs: &Inputs, budget: &Budget) -> Result<Answer>
         let message = format!("the query asks for {}, which nothing binds", var.0);
         return Err(Error::incorrect("db.error/unbound-variable", message));
     }
-    let rows: BTreeSet<Vec<Edn>> =
-        envs.iter().map(|env| basis.iter().map(|var| env[var].clone()).collect()).collect();
-    find::shape(query, inputs, rows.into_iter().collect())
+    let rows = answer::rows(query, inputs.functions(), &answer::deciding(&envs, &basis))?;
+    find::finish(query, inputs, answer::page(query, inputs, rows)?)
 }
 
 /// All that stays the same while a query is answered.

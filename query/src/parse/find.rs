@@ -1,7 +1,7 @@
 //! `:find`: the shape of the answer and its elements.
 
-use super::{clause, invalid, is_symbol, plain_name, pull, show, source, split_source, variable};
-use crate::ast::{Arg, Element, Find, PullArg};
+use super::{expression, invalid, is_symbol, plain_name, pull, show, source, split_source, variable};
+use crate::ast::{Element, Expr, Find, PullArg};
 use crate::edn::{Edn, Form, FormKind, read_one};
 use crate::error::{Error, Result};
 
@@ -19,16 +19,22 @@ pub(super) fn find(key: &Form, forms: &[Form]) -> Result<Find> {
 }
 
 fn element(form: &Form) -> Result<Element> {
-    if let Some(var) = variable(form) {
-        return Ok(Element::Var(var, form.span));
+    match &form.kind {
+        FormKind::List(parts) if parts.first().is_some_and(|head| is_symbol(head, "pull")) => {
+            return pull_element(form, &parts[1..]);
+        }
+        FormKind::List(_) => {
+            let expr = expression::expression(form)?;
+            if expr.vars().is_empty() {
+                let message = format!("{} aggregates no variable", show(form));
+                return Err(invalid(form, message).hint("as in (count ?e)"));
+            }
+            return Ok(Element::Expr(expr));
+        }
+        _ => {}
     }
-    if let FormKind::List(parts) = &form.kind {
-        return match parts.split_first() {
-            Some((head, args)) if is_symbol(head, "pull") => pull_element(form, args),
-            Some((head, args)) if plain_name(head).is_some() => aggregate(form, head, args),
-            _ => Err(invalid(form, format!("{} does not begin with the name of an aggregate", show(form)))
-                .hint("as in (count ?e)")),
-        };
+    if let Some(var) = variable(form) {
+        return Ok(Element::Expr(Expr::Var(var, form.span)));
     }
     let error = invalid(form, format!("{} cannot be asked for", show(form)));
     Err(if is_symbol(form, ".") || is_symbol(form, "...") {
@@ -36,15 +42,6 @@ fn element(form: &Form) -> Result<Element> {
     } else {
         error.hint("ask for a variable, an aggregate such as (count ?e), or (pull ?e [*])")
     })
-}
-
-fn aggregate(form: &Form, head: &Form, args: &[Form]) -> Result<Element> {
-    let args = clause::args(args)?;
-    if !args.iter().any(|arg| matches!(arg, Arg::Var(_))) {
-        return Err(invalid(form, format!("{} aggregates no variable", show(form))).hint("as in (count ?e)"));
-    }
-    let name = plain_name(head).expect("the caller looked").clone();
-    Ok(Element::Aggregate { name, args, span: form.span })
 }
 
 fn pull_element(form: &Form, args: &[Form]) -> Result<Element> {

@@ -4,11 +4,14 @@
 //! fit together is `check`'s part. Every refusal names the thing and, if it came from text, its place. Nesting is
 //! bounded by the reader.
 //!
-//! One file for each part of the grammar: `query` (the sections), `find`, `binding`, `clause`, `rule`, `pull`.
+//! One file for each part of the grammar: `query` (the sections), `find`, `expression`, `page`, `binding`, `clause`,
+//! `rule`, `pull`.
 
 mod binding;
 mod clause;
+mod expression;
 mod find;
+mod page;
 mod pull;
 mod query;
 mod rule;

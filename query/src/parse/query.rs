@@ -1,19 +1,26 @@
 //! The sections of a query: a vector or list divided by keywords, or a map.
 
 use annals_storage::datom::Symbol;
+use xxhash_rust::xxh3::xxh3_64;
 
-use super::{binding, clause, find, invalid, plain_name, show, variables};
-use crate::ast::{Find, Input, KeyKind, Query, ReturnMap, SourceName};
+use super::{binding, clause, find, invalid, page, plain_name, show, variables};
+use crate::ast::{Expr, Find, Input, KeyKind, OrderKey, Query, ReturnMap, SourceName};
 use crate::edn::{Edn, Form, FormKind};
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::suggest;
 
-const SECTIONS: [&str; 7] = ["find", "keys", "strs", "syms", "with", "in", "where"];
+/// The sections, in the order in which they are told.
+const SECTIONS: [&str; 12] =
+    ["find", "keys", "strs", "syms", "with", "in", "where", "having", "order-by", "limit", "offset", "after"];
+
+/// The sections that a single form may stand for in the map form.
+const SINGLE: [&str; 5] = ["having", "order-by", "limit", "offset", "after"];
 
 /// A section: its keyword, and what stands in it.
-struct Section<'f> {
-    name: &'static str,
-    key: &'f Form,
-    forms: &'f [Form],
+pub(super) struct Section<'f> {
+    pub(super) name: &'static str,
+    pub(super) key: &'f Form,
+    pub(super) forms: &'f [Form],
 }
 
 pub(super) fn query(form: &Form) -> Result<Query> {
@@ -34,8 +41,11 @@ pub(super) fn query(form: &Form) -> Result<Query> {
             );
         }
     };
+    let having = section("having").map_or(Ok(Vec::new()), page::having)?;
+    let page = page::page(&sections)?;
     Ok(Query {
         keys: keys(&sections, &find)?,
+        fingerprint: fingerprint(&sections, &having, &page.order_by),
         find,
         with: section("with").map_or(Ok(Vec::new()), |section| variables(section.forms, ":with"))?,
         inputs: match section("in") {
@@ -43,7 +53,23 @@ pub(super) fn query(form: &Form) -> Result<Query> {
             None => vec![Input::Source(SourceName::default_source())],
         },
         clauses: section("where").map_or(Ok(Vec::new()), |section| clause::clauses(section.forms))?,
+        having,
+        page,
     })
+}
+
+/// The hash of what decides the rows and their order: not of how many there are, nor of what they are called.
+fn fingerprint(sections: &[Section<'_>], having: &[Expr], order_by: &[OrderKey]) -> u64 {
+    let mut told = String::new();
+    for name in ["find", "with", "where"] {
+        let forms = sections.iter().filter(|section| section.name == name).flat_map(|section| section.forms);
+        forms.for_each(|form| told.push_str(&format!("{name} {}\n", form.to_edn())));
+    }
+    having.iter().for_each(|expr| told.push_str(&format!("having {expr}\n")));
+    for key in order_by {
+        told.push_str(&format!("order {} {}\n", key.by, if key.descending { "desc" } else { "asc" }));
+    }
+    xxh3_64(told.as_bytes())
 }
 
 fn divided<'f>(query: &Form, forms: &'f [Form]) -> Result<Vec<Section<'f>>> {
@@ -64,28 +90,49 @@ fn divided<'f>(query: &Form, forms: &'f [Form]) -> Result<Vec<Section<'f>>> {
 fn mapped(pairs: &[(Form, Form)]) -> Result<Vec<Section<'_>>> {
     let mut sections = Vec::with_capacity(pairs.len());
     for (key, value) in pairs {
-        let forms = value
-            .as_seq()
-            .ok_or_else(|| invalid(value, format!("{} needs a vector, not {}", show(key), show(value))))?;
+        section_name(key)?;
+        let single = SINGLE.iter().any(|name| is_keyword(key, name));
+        let forms = match &value.kind {
+            FormKind::Vector(forms) => forms.as_slice(),
+            FormKind::List(forms) if !single => forms.as_slice(),
+            _ if single => std::slice::from_ref(value),
+            _ => return Err(invalid(value, format!("{} needs a vector, not {}", show(key), show(value)))),
+        };
         add(&mut sections, key, forms)?;
     }
     Ok(sections)
 }
 
 fn add<'f>(sections: &mut Vec<Section<'f>>, key: &'f Form, forms: &'f [Form]) -> Result<()> {
-    let name = match key.as_atom() {
-        Some(Edn::Keyword(keyword)) => SECTIONS.into_iter().find(|name| *name == keyword.as_str()),
-        _ => None,
-    };
-    let Some(name) = name else {
-        return Err(invalid(key, format!("{} is no part of a query", show(key)))
-            .hint("the parts are :find, :keys (or :strs, :syms), :with, :in and :where"));
-    };
+    let name = section_name(key)?;
     if sections.iter().any(|section| section.name == name) {
         return Err(invalid(key, format!(":{name} stands twice")));
     }
     sections.push(Section { name, key, forms });
     Ok(())
+}
+
+fn section_name(key: &Form) -> Result<&'static str> {
+    SECTIONS.into_iter().find(|name| is_keyword(key, name)).ok_or_else(|| unknown_section(key))
+}
+
+fn is_keyword(form: &Form, name: &str) -> bool {
+    matches!(form.as_atom(), Some(Edn::Keyword(keyword)) if keyword.as_str() == name)
+}
+
+fn unknown_section(key: &Form) -> Error {
+    let error = invalid(key, format!("{} is no part of a query", show(key)));
+    let word = match key.as_atom() {
+        Some(Edn::Keyword(keyword)) => keyword.as_str(),
+        _ => "",
+    };
+    if matches!(word, "asc" | "desc") {
+        return error.hint(format!("a direction stands in a vector with its key: [?a :{word}]"));
+    }
+    match suggest::nearest(word, SECTIONS) {
+        Some(name) => error.hint(format!("did you mean `:{name}`?")),
+        None => error.hint(format!("the parts are {}", SECTIONS.map(|name| format!(":{name}")).join(", "))),
+    }
 }
 
 /// The names of the columns, from `:keys`, `:strs` or `:syms`.

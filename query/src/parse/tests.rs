@@ -1,7 +1,9 @@
 //! Tables of texts and what they mean, or why they mean nothing.
 
 use super::*;
-use crate::ast::{Arg, Binding, ClauseKind, Element, Find, Input, KeyKind, PullArg, PullLimit, PullSub};
+use crate::ast::{
+    Arg, Binding, ClauseKind, Element, Expr, Find, Input, KeyKind, PullArg, PullLimit, PullSub,
+};
 
 fn parsed(text: &str) -> Query {
     query_text(text).unwrap_or_else(|error| panic!("{text}: {error}"))
@@ -58,13 +60,91 @@ fn the_three_forms_of_a_query_say_the_same() {
 }
 
 #[test]
+fn expressions_are_aggregates_or_calls() {
+    let shown = |text: &str| {
+        let query = parsed(&format!("[:find {text} :where [?a _ ?b]]"));
+        let mut kinds = Vec::new();
+        query.find.exprs().next().unwrap().walk(&mut |part| {
+            kinds.push(match part {
+                Expr::Var(..) => "var",
+                Expr::Const(_) => "const",
+                Expr::Aggregate(_) => "aggregate",
+                Expr::Call { .. } => "call",
+            });
+        });
+        assert_eq!(query.find.elements()[0].to_string(), text);
+        kinds.join(" ")
+    };
+    assert_eq!(shown("(max ?a)"), "aggregate");
+    assert_eq!(shown("(max 3 ?a)"), "aggregate");
+    assert_eq!(shown("(max ?a 3)"), "call var const");
+    assert_eq!(shown("(max (max ?a) 0)"), "call aggregate const");
+    assert_eq!(shown("(count (distinct ?a))"), "call aggregate");
+    assert_eq!(shown("(/ (sum ?a) (count ?b))"), "call aggregate aggregate");
+    assert_eq!(shown("(+ ?a 1)"), "call var const");
+    assert_eq!(shown("(nosuch ?a)"), "call var");
+}
+
+#[test]
+fn what_shapes_the_answer() {
+    let keys = |text: &str| {
+        let keys = parsed(text).page.order_by;
+        keys.iter().map(|key| format!("{} {}", key.by, key.descending)).collect::<Vec<_>>().join(", ")
+    };
+    for text in [
+        "[:find ?a ?b :order-by (desc ?a) ?b :where [?a _ ?b]]",
+        "[:find ?a ?b :order-by [?a :desc] [?b :asc] :where [?a _ ?b]]",
+        "[:find ?a ?b :order-by [(desc ?a) (asc ?b)] :where [?a _ ?b]]",
+        "{:find [?a ?b] :order-by [[?a :desc] ?b] :where [[?a _ ?b]]}",
+    ] {
+        assert_eq!(keys(text), "?a true, ?b false", "{text}");
+    }
+    for section in ["[?a :desc]", "(desc ?a)", "[(desc ?a)]", "[[?a :desc]]"] {
+        assert_eq!(keys(&format!("{{:find [?a] :order-by {section} :where [[?a]]}}")), "?a true");
+        assert_eq!(keys(&format!("[:find ?a :order-by {section} :where [?a]]")), "?a true");
+    }
+    let calls =
+        ["(> (count ?b) 1) (odd? ?a)", "[(> (count ?b) 1)] [(odd? ?a)]", "[(> (count ?b) 1) (odd? ?a)]"];
+    for calls in calls {
+        let having = parsed(&format!("[:find ?a :having {calls} :where [?a _ ?b]]")).having;
+        let shown: Vec<String> = having.iter().map(ToString::to_string).collect();
+        assert_eq!(shown, ["(> (count ?b) 1)", "(odd? ?a)"], "{calls}");
+    }
+    let vector = parsed("[:find ?a :in $ ?n :where [?a] :limit ?n :offset 2 :after \"x\"]");
+    let map = parsed("{:find [?a] :in [$ ?n] :where [[?a]] :limit ?n :offset [2] :after \"x\"}");
+    let args = |query: &Query| {
+        let page = &query.page;
+        [&page.limit, &page.offset, &page.after]
+            .map(|given| given.as_ref().map(|given| given.arg.to_string()))
+    };
+    assert_eq!(args(&vector), [Some("?n".into()), Some("2".into()), Some("\"x\"".into())]);
+    assert_eq!(args(&vector), args(&map));
+    assert_eq!(parsed("[:find ?a :after nil :where [?a]]").page.after, None);
+}
+
+#[test]
+fn the_fingerprint_is_of_the_rows_not_of_the_layout() {
+    let of = |text: &str| parsed(text).fingerprint;
+    let one = of("[:find ?a ?b :order-by (desc ?a) :limit 3 :where [?a _ ?b]]");
+    assert_eq!(one, of("{:find [?a ?b], :order-by [[?a :desc]], :where [[?a _ ?b]] :keys [a b] :limit 9}"));
+    for other in [
+        "[:find ?a ?b :order-by (asc ?a) :where [?a _ ?b]]",
+        "[:find ?b ?a :order-by (desc ?a) :where [?a _ ?b]]",
+        "[:find ?a ?b :order-by (desc ?a) :where [?a :x ?b]]",
+        "[:find ?a ?b :order-by (desc ?a) :having (= ?a 1) :where [?a _ ?b]]",
+    ] {
+        assert_ne!(one, of(other), "{other}");
+    }
+}
+
+#[test]
 fn the_four_shapes_of_an_answer() {
     let find = |text: &str| parsed(&format!("[:find {text} :where [?a _ ?b]]")).find;
     assert!(matches!(find("?a ?b"), Find::Relation(elements) if elements.len() == 2));
-    assert!(matches!(find("[?a ...]"), Find::Collection(Element::Var(..))));
+    assert!(matches!(find("[?a ...]"), Find::Collection(Element::Expr(Expr::Var(..)))));
     assert!(matches!(find("[?a (count ?b)]"), Find::Tuple(elements) if elements.len() == 2));
-    assert!(matches!(find("(max 3 ?b) ."), Find::Scalar(Element::Aggregate { args, .. })
-        if args == [Arg::Const(Edn::Int(3)), Arg::Var(var("?b"))]));
+    assert!(matches!(find("(max 3 ?b) ."), Find::Scalar(Element::Expr(Expr::Aggregate(call)))
+        if call.args == [Arg::Const(Edn::Int(3)), Arg::Var(var("?b"))]));
     assert!(matches!(find("(pull ?a [*])"), Find::Relation(elements)
         if matches!(&elements[0], Element::Pull { pattern: PullArg::Pattern(p), .. } if p.wildcard)));
     assert!(matches!(find("(pull $x ?a shape)"), Find::Relation(elements)
@@ -184,13 +264,12 @@ fn queries_that_say_nothing() {
             ("[:find :where [?a]]", ":find"),
             ("[:find [] :where [?a]]", "[]"),
             ("[:find ?a :find ?b]", ":find"),
-            ("[:find ?a :order-by ?a]", ":order-by"),
             ("{:find [?a] \"in\" [$]}", "\"in\""),
             ("{:find ?a}", "?a"),
             ("[:find a :where [?a]]", "a"),
             ("[:find ?a . ?b :where [?a]]", "."),
             ("[:find (count) :where [?a]]", "(count)"),
-            ("[:find (sum (count ?a)) :where [?a]]", "(count ?a)"),
+            ("[:find (sum (count ?a)) :where [?a]]", "(sum (count ?a))"),
             ("[:find (?f ?a) :where [?a]]", "(?f ?a)"),
             ("[:find (pull ?a) :where [?a]]", "(pull ?a)"),
             ("[:find (pull a [*]) :where [?a]]", "a"),
@@ -237,6 +316,37 @@ fn queries_that_say_nothing() {
             ("[:find ?a :where [(f) (?a)]]", "(?a)"),
         ],
     );
+}
+
+#[test]
+fn sections_of_the_answer_that_say_nothing() {
+    refused(
+        "db.error/invalid-query",
+        query,
+        &[
+            ("[:find (sum (+ ?a 1)) :where [?a]]", "(sum (+ ?a 1))"),
+            ("[:find (sum ?a 1) :where [?a]]", "(sum ?a 1)"),
+            ("[:find (+ 1 2) :where [?a]]", "(+ 1 2)"),
+            ("[:find (+ (pull ?a [*]) 2) :where [?a]]", "(pull ?a [*])"),
+            ("[:find (+ $ ?a) :where [?a]]", "$"),
+            ("[:find ?a :having ?a :where [?a]]", "?a"),
+            ("[:find ?a :having (count ?a) :where [?a]]", "(count ?a)"),
+            ("[:find ?a :having :where [?a]]", ":having"),
+            ("[:find ?a :order-by :where [?a]]", ":order-by"),
+            ("[:find ?a :order-by 1 :where [?a]]", "1"),
+            ("[:find ?a :order-by [[?a :up]] :where [?a]]", ":up"),
+            ("[:find ?a :order-by ?a :desc :where [?a]]", ":desc"),
+            ("[:find ?a :limit -1 :where [?a]]", "-1"),
+            ("[:find ?a :limit 1 2 :where [?a]]", ":limit"),
+            ("[:find ?a :offset 1.5 :where [?a]]", "1.5"),
+            ("[:find ?a :after 3 :where [?a]]", "3"),
+            ("[:find ?a :oder-by ?a :where [?a]]", ":oder-by"),
+        ],
+    );
+    let hint = |text: &str| query_text(text).unwrap_err().hint.unwrap();
+    assert_eq!(hint("[:find ?a :oder-by ?a :where [?a]]"), "did you mean `:order-by`?");
+    assert_eq!(hint("{:find [?a] :limt 3}"), "did you mean `:limit`?");
+    assert!(hint("[:find ?a :zzzzzzz ?a :where [?a]]").contains(":having, :order-by, :limit"));
 }
 
 #[test]

@@ -192,8 +192,9 @@ pub(crate) fn question(chance: &mut Chance) -> Question {
     let clauses = clauses.join(" ");
     let vars = variables(&clauses, &writer.names);
     let find = writer.find(&vars);
+    let page = writer.page();
     let names = writer.names.join(" ");
-    let text = format!("[:find {find} :in $ % {names} :where {clauses}]");
+    let text = format!("[:find {find} :in $ % {names} :where {clauses}{page}]");
     Question { text, args: writer.args, rules: format!("[{rules}]") }
 }
 
@@ -409,21 +410,73 @@ impl Writer<'_> {
         format!("({head} {})", clauses.join(" "))
     }
 
+    /// The elements of `:find`, with what `:with`, `:having` and `:order-by` make of them.
     fn find(&mut self, vars: &[String]) -> String {
         let Some(first) = vars.first() else { return "(count ?e0)".to_owned() };
         let some: Vec<&str> = vars.iter().take(1 + self.chance.below(3)).map(String::as_str).collect();
-        let with = if vars.len() > 2 && self.chance.one_in(3) {
-            format!(" :with {}", vars[2])
-        } else {
-            String::new()
+        let last = vars.last().unwrap_or(first);
+        let mut elements: Vec<String> = match self.chance.below(10) {
+            0 => vec![format!("(count {first})")],
+            1 | 2 if vars.len() > 1 => {
+                vec![vars[1].clone(), format!("(count-distinct {first})"), format!("(min {first})")]
+            }
+            3 => vec![format!("(- (count {last}) (* 2 (count-distinct {first})))")],
+            4 => vec![last.clone(), format!("(max (count {first}) 3)")],
+            5 => vec![format!("(tuple {last} (min {first}))"), format!("(compare {first} 1)")],
+            6 => vec![format!("(= {first} {last})"), (*last).clone()],
+            _ => some.iter().map(|var| (*var).to_owned()).collect(),
         };
-        match self.chance.below(8) {
-            0 => format!("(count {first}) .{with}"),
-            1 if vars.len() > 1 => format!("{} (count-distinct {first}) (min {first}){with}", vars[1]),
-            2 => format!("[{first} ...]"),
-            3 => format!("{first} ."),
-            4 => format!("[{}]", some.join(" ")),
-            _ => some.join(" "),
+        elements.dedup();
+        let with = match vars.get(2) {
+            Some(var) if self.chance.one_in(3) => format!(" :with {var}"),
+            _ => String::new(),
+        };
+        let having = match self.chance.below(8) {
+            0 => format!(" :having (> (count {last}) 1)"),
+            1 if vars.contains(&elements[0]) => {
+                format!(" :having [(!= {} 2) (< 0 (count {first}))]", elements[0])
+            }
+            _ => String::new(),
+        };
+        let order = self.order(&elements);
+        let shape = match self.chance.below(8) {
+            0 => format!("{} .", elements[0]),
+            1 => format!("[{} ...]", elements[0]),
+            2 => format!("[{}]", elements.join(" ")),
+            _ => elements.join(" "),
+        };
+        format!("{shape}{with}{having}{order}")
+    }
+
+    fn order(&mut self, elements: &[String]) -> String {
+        if !self.chance.one_in(3) {
+            return String::new();
         }
+        // The first element is in every shape.
+        let last = if self.chance.one_in(2) { elements.last() } else { None };
+        let keys: Vec<String> = last
+            .into_iter()
+            .chain(elements.first())
+            .map(|key| match self.chance.below(3) {
+                0 => format!("(desc {key})"),
+                1 => format!("[{key} :desc]"),
+                _ => key.clone(),
+            })
+            .collect();
+        format!(" :order-by {}", keys.join(" "))
+    }
+
+    fn page(&mut self) -> String {
+        if !self.chance.one_in(3) {
+            return String::new();
+        }
+        let offset =
+            if self.chance.one_in(2) { format!(" :offset {}", self.chance.below(3)) } else { String::new() };
+        if self.chance.one_in(3) {
+            self.names.push("?limit".to_owned());
+            self.args.push(Edn::Int(self.chance.below(6) as i64));
+            return format!(" :limit ?limit{offset}");
+        }
+        format!(" :limit {}{offset}", self.chance.below(6))
     }
 }

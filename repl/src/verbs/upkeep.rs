@@ -18,10 +18,20 @@ const EVERY: Duration = Duration::from_secs(5);
 
 /// `annals gc`
 pub fn gc(args: GcArgs, settings: &Settings) -> Result<()> {
-    let conn = open(storage(args.storage.as_deref(), settings)?, settings)?;
+    let address = storage(args.storage.as_deref(), settings)?;
+    let conn = open(address, settings)?;
     let collected = conn.gc(args.grace)?;
     let segments = counted(collected.segments as usize, "segment");
     crate::tell(&format!("{}: {segments} deleted, {} bytes", conn.name(), thousands(collected.bytes)));
+    drop(conn);
+    if args.compact {
+        let file = annals::compact(address)?;
+        crate::tell(&format!(
+            "{address}: {} bytes, before {}",
+            thousands(file.after),
+            thousands(file.before)
+        ));
+    }
     Ok(())
 }
 

@@ -70,6 +70,15 @@ impl Default for Options {
     }
 }
 
+/// The size of a file, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Compacted {
+    /// Before it was compacted.
+    pub before: u64,
+    /// And after.
+    pub after: u64,
+}
+
 /// A storage engine in one file.
 pub struct RedbStorage {
     path: PathBuf,
@@ -101,6 +110,27 @@ impl RedbStorage {
             file::sync_folder(path);
         }
         Ok(storage)
+    }
+
+    /// Moves what is stored to the front of the file and cuts off the rest. Pages of what was deleted stay in a file
+    /// for what comes next; this gives them back. Needs the room of what it moves, and is safe to be killed in.
+    pub fn compact(&mut self) -> Result<Compacted> {
+        let before = self.stored_bytes()?;
+        let mut database = self.database.take().expect("it is there until the handle is dropped");
+        let done = caught(&self.path, || {
+            // A round moves what the round before made room for.
+            while database.compact()? {}
+            Ok(())
+        });
+        self.database = Some(database);
+        match done {
+            Ok(moved) => self.known::<(), redb::CompactionError>(moved)?,
+            Err(error) => {
+                self.broken.store(true, Ordering::Release);
+                return Err(error);
+            }
+        }
+        Ok(Compacted { before, after: self.stored_bytes()? })
     }
 
     /// Opens a storage whose file is given as bytes; what is written to it is forgotten. For tests of damaged files.

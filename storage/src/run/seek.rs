@@ -33,6 +33,19 @@ impl Lead<'_> {
         self.endless && self.side_by(run, row, true).is_lt()
     }
 
+    /// Where a row lies that is in no run: all three places of the order count.
+    pub(crate) fn side_of(&self, order: Order, e: u64, a: u32, v: ValueRef<'_>) -> Ordering {
+        let e = || self.e.map(|own| e.cmp(&own));
+        let a = || self.a.map(|own| a.cmp(&own));
+        let v = || side_of_bound(&self.v, v);
+        let last = |side: Option<Ordering>| side.unwrap_or(Ordering::Equal);
+        match order {
+            Order::Eavt => then(e(), || then(a(), || last(v()))),
+            Order::Aevt => then(a(), || then(e(), || last(v()))),
+            Order::Avet => then(a(), || then(v(), || last(e()))),
+        }
+    }
+
     fn side_by(&self, run: &Run, row: usize, third_too: bool) -> Ordering {
         let e = || self.e.map(|e| run.rows.e[row].cmp(&e));
         let a = || self.a.map(|a| run.rows.a[row].cmp(&a));
@@ -64,9 +77,16 @@ fn side_of_value(bound: &ValueBound<'_>, run: &Run, row: usize) -> Option<Orderi
         ValueBound::Is(ValueRef::Fixed(tag, word)) => {
             Some(run.rows.tag[row].cmp(tag).then_with(|| run.rows.word[row].cmp(word)))
         }
-        ValueBound::Is(want) => Some(run.value(row).compare(*want)),
+        _ => side_of_bound(bound, run.value(row)),
+    }
+}
+
+/// The same of a value.
+fn side_of_bound(bound: &ValueBound<'_>, v: ValueRef<'_>) -> Option<Ordering> {
+    match bound {
+        ValueBound::Any => None,
+        ValueBound::Is(want) => Some(v.compare(*want)),
         ValueBound::Range(tag, low, high) => {
-            let v = run.value(row);
             let beyond = |end: &Option<(ValueRef<'_>, bool)>, outside: Ordering| {
                 end.is_some_and(|(end, inclusive)| {
                     let side = v.compare(end);

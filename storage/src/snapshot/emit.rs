@@ -58,6 +58,8 @@ pub(super) struct Emit<'s> {
     gathered: Gathered,
     picked: Vec<u32>,
     few: bool,
+    /// Rows that are gathered before they are handed on.
+    most: usize,
 }
 
 impl<'s> Emit<'s> {
@@ -65,7 +67,12 @@ impl<'s> Emit<'s> {
     pub(super) fn new(sink: Sink<'s>, pattern: &Pattern<'_>) -> Emit<'s> {
         let (e, a) = (pattern.e.map(|e| e.0), pattern.a.map(|a| a.0));
         let gathered = Gathered { no_e: e.is_some(), no_a: a.is_some(), ..Gathered::default() };
-        Emit { sink, e, a, gathered, picked: Vec::new(), few: false }
+        Emit { sink, e, a, gathered, picked: Vec::new(), few: false, most: Batch::MAX_ROWS }
+    }
+
+    /// The same, handing rows on when some are gathered: for sinks that mostly break soon.
+    pub(super) fn in_batches_of(self, rows: usize) -> Emit<'s> {
+        Emit { most: rows.min(Batch::MAX_ROWS), ..self }
     }
 
     /// Says whether the stretches to come are so few that none is worth copying.
@@ -178,7 +185,7 @@ impl<'s> Emit<'s> {
 
     /// Flushes if there is no room for so many more rows, at most a batch.
     fn room_for(&mut self, rows: usize) -> Flow {
-        if self.gathered.len() + rows > Batch::MAX_ROWS { self.flush() } else { Ok(()) }
+        if self.gathered.len() + rows > self.most { self.flush() } else { Ok(()) }
     }
 
     /// Hands on what was gathered.

@@ -11,6 +11,7 @@
 //! basis; novelty holds nothing of them.
 
 mod access;
+mod back;
 mod emit;
 mod era;
 mod ordered;
@@ -23,12 +24,13 @@ mod window;
 
 use std::ops::ControlFlow;
 
-use crate::datom::{Batch, Order, Pattern, T};
+use crate::datom::{Batch, Datom, Order, Pattern, T};
 use crate::error::Result;
 use crate::novelty::Novelty;
 use crate::rest::Rest;
 
 use self::access::Path;
+use self::back::Until;
 use self::emit::{Emit, outcome};
 use self::era::Era;
 use self::window::window;
@@ -47,6 +49,9 @@ pub struct View {
 
 /// What a scan is handed to: it says whether to go on.
 pub type Sink<'s> = &'s mut dyn FnMut(&Batch<'_>) -> ControlFlow<()>;
+
+/// What a scan from the last row down is handed to: it says whether to go on.
+pub type Down<'s> = &'s mut dyn FnMut(Datom) -> ControlFlow<()>;
 
 /// Counts that cannot be told from the directories are counted by scanning, if they are at most this many.
 const COUNTED_BY_SCAN: u64 = 256;
@@ -120,6 +125,31 @@ impl Snapshot {
         }
         let Some(era) = Era::of(self, view, &Pattern::ALL) else { return Ok(()) };
         outcome(ordered::scan(&era, &Path::from(order, start), &mut Emit::new(sink, &Pattern::ALL)))
+    }
+
+    /// As [`Snapshot::scan_ordered`], from the last row down to the first, one by one.
+    pub fn scan_back(&self, view: &View, order: Order, pattern: &Pattern<'_>, sink: Down<'_>) -> Result<()> {
+        if let Some(window) = window(self, view, pattern)? {
+            return window.scan_back(view, order, pattern, sink);
+        }
+        let Some(era) = Era::of(self, view, pattern) else { return Ok(()) };
+        back::scan(&era, order, pattern, Until::Pattern, sink)
+    }
+
+    /// As [`Snapshot::scan_back`], with all facts from the last that begins with the parts of `start` down to the first
+    /// of the order.
+    pub fn scan_back_from(
+        &self,
+        view: &View,
+        order: Order,
+        start: &Pattern<'_>,
+        sink: Down<'_>,
+    ) -> Result<()> {
+        if let Some(window) = window(self, view, &Pattern::ALL)? {
+            return window.scan_back_from(view, order, start, sink);
+        }
+        let Some(era) = Era::of(self, view, &Pattern::ALL) else { return Ok(()) };
+        back::scan(&era, order, start, Until::Order, sink)
     }
 
     /// About `wanted` facts of a pattern, taken at evenly spaced ranks of the order that answers it: for planners. They

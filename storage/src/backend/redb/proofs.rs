@@ -103,6 +103,39 @@ fn deleted_slots_stay_deleted_after_reopening() {
 }
 
 #[test]
+fn a_compacted_file_is_smaller_and_holds_the_same() {
+    let folder = folder();
+    let path = folder.path().join("x.annals");
+    let id = |ordinal| SegmentId { database: DatabaseId(1), epoch: 0, job: 0, ordinal };
+    let bytes = |ordinal: u64| vec![ordinal as u8; 32_000];
+    filled(&path);
+    let mut storage = RedbStorage::open(&path).expect("opens");
+    for n in 0..200 {
+        storage.write_segments(&[(id(n), &bytes(n))]).expect("written");
+    }
+    let gone: Vec<SegmentId> = (0..200).filter(|n| n % 10 > 0).map(id).collect();
+    storage.delete_segments(&gone).expect("deleted");
+    let Compacted { before, after } = storage.compact().expect("compacted");
+    // Twenty segments of eight pages are left, of two hundred.
+    assert!(before > 200 * 32_768 && after < before / 4, "{before} to {after}");
+    assert_eq!(std::fs::metadata(&path).expect("the file").len(), after);
+    let check = |storage: &RedbStorage| {
+        let kept: Vec<_> = (0..200).step_by(10).map(|n| Some(bytes(n))).collect();
+        let ids: Vec<_> = (0..200).step_by(10).map(id).collect();
+        assert_eq!(storage.read_segments(&ids).expect("read"), kept);
+        assert_eq!(storage.list_segments(DatabaseId(1), None, 999).expect("listed"), ids);
+        assert_eq!(storage.read_slots(Sequence::Log(DatabaseId(1)), 0, 99).expect("read").len(), 20);
+        assert_eq!(storage.hint(DatabaseId(1), "h").expect("read"), Some(b"hint".to_vec()));
+    };
+    check(&storage);
+    drop(storage);
+    let verified =
+        RedbStorage::open_with(&path, &Options { verify: true, ..Options::default() }).expect("a sound file");
+    check(&verified);
+    assert_eq!(verified.fill_slot(Sequence::Log(DatabaseId(1)), 20, b"on").expect("filled"), Filled::Done);
+}
+
+#[test]
 fn a_second_opener_is_refused_until_the_first_is_gone() {
     let folder = folder();
     let path = folder.path().join("x.annals");

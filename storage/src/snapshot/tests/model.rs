@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
-use super::super::{COUNTED_BY_SCAN, Sink, Snapshot, View};
+use super::super::{COUNTED_BY_SCAN, Down, Sink, Snapshot, View};
 use crate::datom::order::AVET_MAX_BYTES;
 use crate::datom::{AttrId, Batch, Datom, EntityId, Order, Pattern, T, Tag, Value, ValueBound, code};
 use crate::log::{LogDatom, LoggedTx, Op};
@@ -166,7 +166,24 @@ pub(crate) fn check(snapshot: &Snapshot, log: &[LoggedTx], view: &View, ask: &As
         want.retain(|datom| order != Order::Avet || is_short(&datom.v));
         want.sort_by(|x, y| by(order, x, y).then(x.tx.cmp(&y.tx)));
         assert_eq!(got, want, "{order:?}, {}", context());
+        let want: Vec<Datom> = want.into_iter().rev().take(DOWN).collect();
+        let got = ask.with(|pattern| down(|sink| snapshot.scan_back(view, order, pattern, sink)));
+        assert_eq!(got, want, "{order:?} down, {}", context());
     }
+}
+
+/// So many rows are looked at from the last down: windows of any size look alike.
+const DOWN: usize = 300;
+
+/// Collects the first rows of a scan from the last row down.
+fn down(scan: impl FnOnce(Down<'_>) -> crate::Result<()>) -> Vec<Datom> {
+    let mut datoms = Vec::new();
+    scan(&mut |datom| {
+        datoms.push(datom);
+        if datoms.len() < DOWN { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    })
+    .expect("memory does not fail");
+    datoms
 }
 
 /// Holds seeks against replay: everything from a datom's own place on, by one, two or three of its parts.
@@ -189,20 +206,25 @@ pub(super) fn check_seeks(snapshot: &Snapshot, log: &[LoggedTx], view: &View, st
                 v: if by_v { AskValue::Is(v.clone()) } else { AskValue::Any },
                 ..Ask::default()
             };
-            let from = |datom: &Datom| {
+            let side = |datom: &Datom| {
                 let (e, a, v) = (datom.e.cmp(e), datom.a.cmp(a), datom.v.cmp(v));
                 let places_of = match order {
                     Order::Eavt => [e, a, v],
                     Order::Aevt => [a, e, v],
                     Order::Avet => [a, v, e],
                 };
-                places_of[..places].iter().find(|side| side.is_ne()).is_none_or(|side| side.is_gt())
+                places_of[..places].iter().find(|side| side.is_ne()).copied().unwrap_or(Ordering::Equal)
             };
-            let mut want: Vec<Datom> = replay(log, view).into_iter().filter(from).collect();
-            want.retain(|datom| order != Order::Avet || is_short(&datom.v));
-            want.sort_by(|x, y| by(order, x, y).then(x.tx.cmp(&y.tx)));
+            let mut all = replay(log, view);
+            all.retain(|datom| order != Order::Avet || is_short(&datom.v));
+            all.sort_by(|x, y| by(order, x, y).then(x.tx.cmp(&y.tx)));
+            let want: Vec<Datom> = all.iter().filter(|datom| side(datom).is_ge()).cloned().collect();
             let got = ask.with(|pattern| collect(|sink| snapshot.scan_from(view, order, pattern, sink)));
             assert_eq!(got, want, "{order:?} from {places} places of {start:?}, {view:?}");
+            let want: Vec<Datom> =
+                all.into_iter().rev().filter(|datom| side(datom).is_le()).take(DOWN).collect();
+            let got = ask.with(|pattern| down(|sink| snapshot.scan_back_from(view, order, pattern, sink)));
+            assert_eq!(got, want, "{order:?} down from {places} places of {start:?}, {view:?}");
         }
     }
 }

@@ -1,0 +1,180 @@
+//! Rows over the find elements, from rows over the basis: grouped, aggregated, computed, kept if `:having` holds.
+//!
+//! A group is the rows that agree on the grouping variables of `:find` and `:having`. Every aggregate of the query has
+//! a number, the same one wherever it is written again; a group has an accumulator for each. Without aggregates every
+//! row is a group of its own, so that rows whose computed values are equal stay apart. Nothing is pulled here.
+
+use std::collections::HashMap;
+
+use super::compute::Computed;
+use super::{basis, grouping_vars};
+use crate::aggregate::Accumulator;
+use crate::ast::{Arg, Call, Element, Query, Var};
+use crate::edn::Edn;
+use crate::error::{Error, Result};
+use crate::functions::{Functions, holds};
+
+/// Rows over the find elements, from a set of rows over [`basis`].
+pub fn group(query: &Query, own: &Functions, rows: Vec<Vec<Edn>>) -> Result<Vec<Vec<Edn>>> {
+    let basis = basis(query);
+    let grouping = Grouping::of(query, own, &basis)?;
+    if grouping.is_identity(basis.len()) {
+        return Ok(rows);
+    }
+    if grouping.aggregates.is_empty() {
+        return grouping.finished(rows.into_iter().map(|row| Ok((row, Vec::new()))));
+    }
+    let groups = grouping.groups(rows)?;
+    grouping.finished(groups.into_iter().map(|group| grouping.results(group)))
+}
+
+/// What is made of the rows, by places in a row of the basis.
+struct Grouping<'q> {
+    own: &'q Functions,
+    elements: Vec<Computed<'q>>,
+    having: Vec<Computed<'q>>,
+    aggregates: Vec<Aggregated<'q>>,
+    /// The places that keep groups apart.
+    keys: Vec<usize>,
+}
+
+/// An aggregate: what stands before the place of the values, the place, and the call for errors.
+struct Aggregated<'q> {
+    before: Vec<Before<'q>>,
+    of: usize,
+    call: &'q Call,
+}
+
+/// An argument of an aggregate before the last.
+enum Before<'q> {
+    Const(&'q Edn),
+    Var(usize),
+}
+
+/// The row that began a group, and its accumulators.
+type Group = (Vec<Edn>, Vec<Accumulator>);
+
+impl<'q> Grouping<'q> {
+    fn of(query: &'q Query, own: &'q Functions, basis: &[Var]) -> Result<Grouping<'q>> {
+        let place =
+            |var: &Var| basis.iter().position(|known| known == var).expect("a find variable is in the basis");
+        let mut aggregates: Vec<Aggregated<'q>> = Vec::new();
+        let mut number = |call: &'q Call| {
+            let is_same =
+                |known: &Aggregated<'_>| known.call.name == call.name && known.call.args == call.args;
+            match aggregates.iter().position(is_same) {
+                Some(at) => Ok(at),
+                None => {
+                    aggregates.push(Aggregated::of(call, place)?);
+                    Ok(aggregates.len() - 1)
+                }
+            }
+        };
+        let mut elements = Vec::new();
+        for element in query.find.elements() {
+            elements.push(match element {
+                Element::Pull { var, .. } => Computed::Place(place(var)),
+                Element::Expr(expr) => Computed::of(expr, own, &place, &mut number)?,
+            });
+        }
+        let having = query
+            .having
+            .iter()
+            .map(|expr| Computed::of(expr, own, &place, &mut number))
+            .collect::<Result<_>>()?;
+        let of_having = query.having.iter().flat_map(|expr| expr.grouping_vars());
+        let mut keys: Vec<usize> = grouping_vars(query).into_iter().chain(of_having).map(place).collect();
+        keys.sort_unstable();
+        keys.dedup();
+        Ok(Grouping { own, elements, having, aggregates, keys })
+    }
+
+    /// True if rows over the basis are rows over the elements as they are.
+    fn is_identity(&self, width: usize) -> bool {
+        let is_place =
+            |(at, element): (usize, &Computed<'_>)| matches!(element, Computed::Place(p) if *p == at);
+        self.having.is_empty()
+            && self.elements.len() == width
+            && self.elements.iter().enumerate().all(is_place)
+    }
+
+    fn groups(&self, rows: Vec<Vec<Edn>>) -> Result<Vec<Group>> {
+        let mut numbers: HashMap<Vec<Edn>, usize> = HashMap::new();
+        let mut groups: Vec<Group> = Vec::new();
+        let mut key = Vec::with_capacity(self.keys.len());
+        for row in rows {
+            key.clear();
+            key.extend(self.keys.iter().map(|at| row[*at].clone()));
+            let number = match numbers.get(&key) {
+                Some(number) => *number,
+                None => {
+                    numbers.insert(key.clone(), groups.len());
+                    let started = self.aggregates.iter().map(|aggregated| aggregated.start(self.own, &row));
+                    groups.push((row.clone(), started.collect::<Result<_>>()?));
+                    groups.len() - 1
+                }
+            };
+            for (aggregated, accumulator) in self.aggregates.iter().zip(&mut groups[number].1) {
+                let taken = accumulator.add(&row[aggregated.of]);
+                taken.map_err(|error| error.at(aggregated.call.span))?;
+            }
+        }
+        Ok(groups)
+    }
+
+    fn results(&self, (row, accumulators): Group) -> Result<(Vec<Edn>, Vec<Edn>)> {
+        let finished = self.aggregates.iter().zip(accumulators).map(|(aggregated, accumulator)| {
+            accumulator.finish().map_err(|error| error.at(aggregated.call.span))
+        });
+        Ok((row, finished.collect::<Result<_>>()?))
+    }
+
+    /// The elements of each group for which `:having` holds.
+    fn finished(&self, groups: impl Iterator<Item = Result<(Vec<Edn>, Vec<Edn>)>>) -> Result<Vec<Vec<Edn>>> {
+        let mut rows = Vec::with_capacity(groups.size_hint().0);
+        for group in groups {
+            let (row, results) = group?;
+            if self.holds(&row, &results)? {
+                let values = self.elements.iter().map(|element| element.value(&row, &results));
+                rows.push(values.collect::<Result<_>>()?);
+            }
+        }
+        Ok(rows)
+    }
+
+    fn holds(&self, row: &[Edn], results: &[Edn]) -> Result<bool> {
+        for predicate in &self.having {
+            if !holds(&predicate.value(row, results)?) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+}
+
+impl<'q> Aggregated<'q> {
+    fn of(call: &'q Call, place: impl Fn(&Var) -> usize) -> Result<Aggregated<'q>> {
+        let refused = |message: String| Error::incorrect("db.error/invalid-query", message).at(call.span);
+        let Some((Arg::Var(var), before)) = call.args.split_last() else {
+            let name = &call.name;
+            return Err(refused(format!(
+                "the last argument of the aggregate `{name}` is the variable to aggregate"
+            )));
+        };
+        let before = before.iter().map(|arg| match arg {
+            Arg::Const(edn) => Ok(Before::Const(edn)),
+            Arg::Var(var) => Ok(Before::Var(place(var))),
+            Arg::Source(_) => Err(refused(format!("the aggregate `{}` takes no source", call.name))),
+        });
+        Ok(Aggregated { before: before.collect::<Result<_>>()?, of: place(var), call })
+    }
+
+    /// The accumulator for the group that a row begins.
+    fn start(&self, own: &Functions, row: &[Edn]) -> Result<Accumulator> {
+        let before = self.before.iter().map(|arg| match arg {
+            Before::Const(edn) => (*edn).clone(),
+            Before::Var(at) => row[*at].clone(),
+        });
+        Accumulator::find(&self.call.name, before.collect(), own).map_err(|error| error.at(self.call.span))
+    }
+}
