@@ -133,6 +133,14 @@ pub(crate) const ROUTES: &[Route] = &[
         ],
     },
     Route {
+        path: "/v1/db/{db}/index-pull",
+        about: "trees of facts along an index",
+        calls: &[
+            Call { method: "POST", params: VIEW, body: true, run: pull::index_pull, ..READ },
+            Call { method: "QUERY", params: VIEW, body: true, run: pull::index_pull, ..READ },
+        ],
+    },
+    Route {
         path: "/v1/db/{db}/entity/{*entity}",
         about: "all about one entity, by id, ident or lookup ref",
         calls: &[Call {
@@ -150,6 +158,10 @@ pub(crate) const ROUTES: &[Route] = &[
                 "a",
                 "v",
                 "components",
+                "start",
+                "end",
+                "seek",
+                "reverse",
                 "limit",
                 "offset",
                 "min-t",

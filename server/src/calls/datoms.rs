@@ -1,6 +1,6 @@
 //! Raw facts, in the order of an index.
 
-use annals::{Datom, Db, Edn, Order, Tag};
+use annals::{Db, Edn, Index, Walk};
 
 use super::attribute_names;
 use crate::ask::Ask;
@@ -12,9 +12,10 @@ use crate::table::{Table, datom_row};
 
 const PAGE: u64 = 1000;
 
-/// The facts that begin with some components, a page at a time.
+/// Facts along an index, a page at a time: those that begin with some components, those of one attribute from a value to
+/// another, or all from a place on.
 pub(crate) fn datoms(ask: &Ask) -> Result<Reply, Problem> {
-    let index = Index::of_name(ask.part("index"))?;
+    let index = index_of(ask.part("index"))?;
     let components = components(ask, index)?;
     let limit = ask.params.count("limit")?.unwrap_or(PAGE) as usize;
     let offset = ask.params.count("offset")?.unwrap_or(0) as usize;
@@ -24,10 +25,10 @@ pub(crate) fn datoms(ask: &Ask) -> Result<Reply, Problem> {
         return Ok(reply);
     }
     let end = offset.saturating_add(limit);
-    let mut found = index.facts(&lens.db, &components, end.saturating_add(1))?;
-    let more = found.len() > end;
-    found.truncate(end);
-    found.drain(..offset.min(found.len()));
+    let mut found =
+        walk(ask, &lens.db, index, &components)?.skip(offset).limit(limit.saturating_add(1)).to_vec()?;
+    let more = found.len() > limit;
+    found.truncate(limit);
 
     let mut name = attribute_names(&lens.db);
     let content = if ask.media.is_rows() {
@@ -43,64 +44,48 @@ pub(crate) fn datoms(ask: &Ask) -> Result<Reply, Problem> {
     Ok(reply)
 }
 
-/// An order of facts, with the names of its components.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Index {
-    Stored(Order),
-    /// By value and attribute, references only.
-    Vaet,
-}
-
-impl Index {
-    fn of_name(name: &str) -> Result<Index, Problem> {
-        match name {
-            "eavt" => Ok(Index::Stored(Order::Eavt)),
-            "aevt" => Ok(Index::Stored(Order::Aevt)),
-            "avet" => Ok(Index::Stored(Order::Avet)),
-            "vaet" => Ok(Index::Vaet),
-            other => {
-                Err(Problem::incorrect("db.error/unknown-index", format!("there is no index {other:?}"))
-                    .hint("there are eavt, aevt, avet and vaet"))
-            }
-        }
-    }
-
-    fn components(self) -> [&'static str; 3] {
-        match self {
-            Index::Stored(Order::Eavt) => ["e", "a", "v"],
-            Index::Stored(Order::Aevt) => ["a", "e", "v"],
-            Index::Stored(Order::Avet) => ["a", "v", "e"],
-            Index::Vaet => ["v", "a", "e"],
-        }
-    }
-
-    fn facts(self, db: &Db, components: &[Edn], limit: usize) -> Result<Vec<Datom>, Problem> {
-        match self {
-            Index::Stored(order) => Ok(db.datoms(order, components, Some(limit))?),
-            Index::Vaet => references(db, components, limit),
-        }
-    }
-}
-
-/// Who refers to an entity: the order is kept by attribute and value, so each attribute is asked in turn.
-fn references(db: &Db, components: &[Edn], limit: usize) -> Result<Vec<Datom>, Problem> {
-    let mut found = Vec::new();
-    let wanted = match components.get(1) {
-        Some(attribute) => db.entid(annals::EntityName::from(attribute.clone()))?,
-        None => None,
+/// What the parameters ask for: `start` and `end` are a range, `seek` runs on to the end of the index.
+fn walk(ask: &Ask, db: &Db, index: Index, components: &[Edn]) -> Result<Walk, Problem> {
+    let end_of = |name: &'static str| {
+        let read = |text| Written::whole(name, text).read().map(|form| form.to_edn());
+        ask.params.get(name).map(read).transpose()
     };
-    for attribute in db.schema().iter().filter(|attribute| attribute.value_type == Tag::Ref) {
-        if components.len() > 1 && wanted != Some(attribute.id.entity()) {
-            continue;
+    let (start, end, seek) = (end_of("start")?, end_of("end")?, ask.params.flag("seek")?);
+    let walk = match (start.is_some() || end.is_some(), seek) {
+        (false, false) => db.walk(index, components)?,
+        (false, true) => db.seek_datoms(index, components)?,
+        (true, false) if index == Index::Avet && components.len() == 1 => {
+            db.index_range(components[0].clone(), start.as_ref(), end.as_ref())?
         }
-        let mut prefix = vec![Edn::Keyword(attribute.ident.clone())];
-        prefix.extend(components.first().cloned());
-        prefix.extend(components.get(2).cloned());
-        found.extend(db.datoms(Order::Avet, &prefix, Some(limit))?);
+        (true, _) => {
+            let message = "start and end are a range of the values of one attribute in avet, and no seek";
+            return Err(Problem::incorrect("db.error/bad-parameter", message)
+                .hint("as in datoms/avet?a=:film/year&start=1980&end=1990"));
+        }
+    };
+    Ok(if ask.params.flag("reverse")? { walk.reverse() } else { walk })
+}
+
+/// An index by its name.
+pub(super) fn index_of(name: &str) -> Result<Index, Problem> {
+    match name {
+        "eavt" => Ok(Index::Eavt),
+        "aevt" => Ok(Index::Aevt),
+        "avet" => Ok(Index::Avet),
+        "vaet" => Ok(Index::Vaet),
+        other => Err(Problem::incorrect("db.error/unknown-index", format!("there is no index {other:?}"))
+            .hint("there are eavt, aevt, avet and vaet")),
     }
-    found.sort_by(|x, y| (&x.v, x.a, x.e, x.tx, x.added).cmp(&(&y.v, y.a, y.e, y.tx, y.added)));
-    found.truncate(limit);
-    Ok(found)
+}
+
+/// The names of an index's components.
+fn names_of(index: Index) -> [&'static str; 3] {
+    match index {
+        Index::Eavt => ["e", "a", "v"],
+        Index::Aevt => ["a", "e", "v"],
+        Index::Avet => ["a", "v", "e"],
+        Index::Vaet => ["v", "a", "e"],
+    }
 }
 
 /// The leading components: a vector in the order of the index, or each by its name.
@@ -114,10 +99,10 @@ fn components(ask: &Ask, index: Index) -> Result<Vec<Edn>, Problem> {
         };
     }
     let mut components = Vec::new();
-    for (at, name) in index.components().into_iter().enumerate() {
+    for (at, name) in names_of(index).into_iter().enumerate() {
         let Some(text) = ask.params.get(name) else { continue };
         if components.len() < at {
-            let missing = index.components()[components.len()];
+            let missing = names_of(index)[components.len()];
             let message = format!("{name} is given, but {missing} comes before it in this index and is not");
             return Err(Problem::incorrect("db.error/bad-parameter", message));
         }

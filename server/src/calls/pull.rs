@@ -2,6 +2,7 @@
 
 use annals::{Category, Db, Edn, EntityName};
 
+use super::datoms::index_of;
 use crate::ask::Ask;
 use crate::fields::Fields;
 use crate::problem::{Problem, Written};
@@ -40,6 +41,37 @@ pub(crate) fn pull(ask: &Ask) -> Result<Reply, Problem> {
         }
     };
     Ok(Reply::doc(pulled).stamped(stamp))
+}
+
+const ALONG: &[&str] =
+    &["pattern", "index", "start", "reverse", "offset", "limit", "as-of", "since", "history"];
+/// The most entities of an answer, if the request does not say.
+const PAGE: u64 = 1000;
+
+/// Pulls along an index, within one attribute.
+pub(crate) fn index_pull(ask: &Ask) -> Result<Reply, Problem> {
+    let mut fields = Fields::of(ask.body()?)?;
+    let pattern = fields.need("pattern")?.written("pattern")?;
+    let index = match fields.need("index")?.edn()? {
+        Edn::Keyword(name) => index_of(name.as_str())?,
+        Edn::String(name) => index_of(&name)?,
+        other => index_of(&other.to_string())?,
+    };
+    let start = fields.need("start")?.elements("start")?;
+    let reverse = fields.take("reverse").map_or(Ok(false), |field| field.flag("reverse"))?;
+    let offset = fields.take("offset").map_or(Ok(0), |field| field.count("offset"))? as usize;
+    let limit = fields.take("limit").map_or(Ok(PAGE), |field| field.count("limit"))? as usize;
+    let lens = ask.lens(&mut fields)?;
+    fields.finish(ALONG)?;
+    let stamp = ask.stamp(&[&lens])?;
+    if let Some(reply) = ask.unchanged(&stamp) {
+        return Ok(reply);
+    }
+    let about = |error| Problem::about(error, &pattern);
+    let pull = lens.db.index_pull(pattern.text(), index, &start).map_err(about)?;
+    let pull = if reverse { pull.reverse() } else { pull };
+    let pulled = pull.skip(offset).limit(limit).to_vec().map_err(about)?;
+    Ok(Reply::doc(Edn::Vector(pulled)).stamped(stamp))
 }
 
 /// Everything about one entity, named in the path; not found if nothing is known about it in this view.
