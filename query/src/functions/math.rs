@@ -32,11 +32,7 @@ pub(super) const TABLE: &[Function] = &[
     }),
     function("Math/round", 1, 1, |args| match number(&args[0])? {
         // Half goes up, as in Java.
-        Number::Real(x) => match (x + 0.5).floor() {
-            _ if x.fract() == 0.0 => to_long(x),
-            up if up - x > 0.5 => to_long(up - 1.0),
-            up => to_long(up),
-        },
+        Number::Real(x) => to_long(if x - x.floor() >= 0.5 { x.floor() + 1.0 } else { x.floor() }),
         Number::Dec(_) => Err(Fault::Types),
         _ => Ok(args[0].clone()),
     }),
