@@ -5,9 +5,10 @@
 //! ```
 //!
 //! [`goals`] replaces names by what they stand for (variables by numbers, idents by entities, small rules by their
-//! bodies); [`order`] puts the goals in the order in which they are cheapest; what is left of rules goes to
+//! bodies); `canonical` forgets how they were written down; [`order`] puts the goals in the order in which they are cheapest; what is left of rules goes to
 //! [`crate::rules`]. A plan never decides what an answer is, only how it is found.
 
+mod canonical;
 pub mod estimate;
 pub mod explain;
 pub mod goals;

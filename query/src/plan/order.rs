@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
+use super::canonical;
 use super::estimate::Guess;
 use super::goals::Planner;
 use super::star::Star;
@@ -51,6 +52,7 @@ impl Planner<'_> {
         let mut order = Vec::with_capacity(goals.len());
         let mut pending: Vec<Pending> =
             goals.into_iter().enumerate().map(|(at, goal)| Pending { goal, at, refused_at: None }).collect();
+        canonical::sort(&mut pending, |one| &one.goal);
         let (mut bound, mut rows, mut steps) = (given.clone(), rows, Vec::with_capacity(pending.len()));
         let mut refusal = None;
         while !pending.is_empty() {

@@ -14,7 +14,7 @@ use crate::{expected, sorted};
 
 /// How many questions are asked in a test run; a longer run is `ANNALS_PROGRAMS=200000 cargo test -p annals-query
 /// --release --test agreement random`, another one `ANNALS_SEED=7`.
-const PROGRAMS: u64 = 10_000;
+const PROGRAMS: u64 = 20_000;
 
 /// What the naive evaluator may hold at once. Larger questions are left out.
 const ROWS: u64 = 2_000;
