@@ -205,10 +205,21 @@ pub struct Rule {
     pub required: usize,
     /// The arguments, the required ones first.
     pub args: Vec<Var>,
+    /// The argument of which only the least or greatest value is kept: `(min ?d)`, `(max ?d)`.
+    pub best: Option<Best>,
     /// What must hold.
     pub body: Vec<Clause>,
     /// Where it stands.
     pub span: Option<Span>,
+}
+
+/// One argument of a rule has one value for equal values of the others, the best.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Best {
+    /// Which argument.
+    pub at: usize,
+    /// True for `max`.
+    pub greatest: bool,
 }
 
 /// A pull pattern: `[:a {:b [:c]} *]`

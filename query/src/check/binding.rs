@@ -19,12 +19,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{RuleSet, all_vars, binding_vars, call_vars, called, listed, term_vars};
-use crate::ast::{Call, Clause, ClauseKind, Element, Input, Query, Rule, Term, Var};
+use crate::ast::{Best, Call, Clause, ClauseKind, Element, Input, Query, Rule, Term, Var};
 use crate::edn::Span;
 use crate::error::Error;
 
 pub(super) fn check(query: &Query, rules: &RuleSet<'_>, problems: &mut Vec<Error>) {
     let needs = needs(rules);
+    for rule in rules.values().flatten() {
+        problems.extend(
+            rule.best.filter(|best| needs[rule.name.as_str()][best.at]).map(|best| never_found(rule, best)),
+        );
+    }
     let mut analysis = Analysis::new(&needs);
     let scope = analysis.query(query);
     for rule in rules.values().flatten() {
@@ -36,6 +41,14 @@ pub(super) fn check(query: &Query, rules: &RuleSet<'_>, problems: &mut Vec<Error
     analysis.asked(query, scope, false, &mut told, problems);
     analysis.wants(&mut told, problems);
     analysis.asked(query, scope, true, &mut told, problems);
+}
+
+/// The error for a rule that is to keep the best of what only a caller could give.
+fn never_found(rule: &Rule, best: Best) -> Error {
+    let message = format!("the body of `{}` does not bind {}", rule.name, rule.args[best.at].0);
+    Error::incorrect("db.error/insufficient-binding", message)
+        .hint("the least or greatest is taken of what the body finds")
+        .at(rule.span)
 }
 
 /// For each rule, which of its arguments callers must bind.

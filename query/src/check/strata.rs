@@ -1,4 +1,5 @@
-//! Recursion through `not`: a rule that holds only if it does not hold has no meaning and is refused.
+//! Recursion through `not`: a rule that holds only if it does not hold has no meaning and is refused. So is recursion by
+//! way of another rule where only the best of a rule's rows is kept: that other rule would have seen the worse ones.
 //!
 //! Rules are nodes, calls are edges. An edge from inside a `not` must not lie on a cycle.
 
@@ -28,6 +29,20 @@ pub(super) fn check(rules: &RuleSet<'_>, problems: &mut Vec<Error>) {
         })
         .collect();
     let component = components(&edges);
+    for (number, definitions) in rules.values().enumerate() {
+        let Some(rule) = definitions.iter().find(|rule| rule.best.is_some()) else { continue };
+        let Some(other) = (0..names.len()).find(|i| *i != number && component[*i] == component[number])
+        else {
+            continue;
+        };
+        let message = format!(
+            "the rule `{}` keeps the least or greatest and calls itself by way of `{}`",
+            names[number], names[other]
+        );
+        let error = Error::incorrect("db.error/unstratified", message)
+            .hint("let it call itself directly, or take the best of a rule that keeps all");
+        problems.push(error.at(rule.span));
+    }
     for (caller, edges) in edges.iter().enumerate() {
         let Some(edge) =
             edges.iter().find(|edge| edge.negated && component[edge.callee] == component[caller])

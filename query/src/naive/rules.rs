@@ -8,9 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use annals_storage::datom::Symbol;
 
-use crate::ast::{SourceName, Term};
+use crate::ast::{Best, SourceName, Term};
 use crate::edn::Edn;
 use crate::error::Result;
+use crate::functions;
+use crate::rules::fixpoint::not_monotone;
 
 use super::{Env, Envs, Vars, World};
 
@@ -29,6 +31,8 @@ pub(super) struct Tables {
     growing: BTreeMap<Ask, Answers>,
     /// True while `growing` is being filled.
     filling: bool,
+    /// How often a best value was replaced by a better one.
+    replaced: usize,
 }
 
 impl Tables {
@@ -66,8 +70,11 @@ impl World<'_> {
                     },
                 });
             }
+            // The best value is compared when it is known.
+            let wanted = self.best(name).and_then(|best| Some((best.at, given[best.at].take()?)));
             let answers = self.answers((name.clone(), source.clone(), given), tables)?;
-            let rows = answers.iter().filter_map(|row| unified(args, row)).collect();
+            let is_wanted = |row: &&Vec<Edn>| wanted.as_ref().is_none_or(|(at, value)| row[*at] == *value);
+            let rows = answers.iter().filter(is_wanted).filter_map(|row| unified(args, row)).collect();
             extended.extend(self.join(&Envs::from([env]), &rows)?);
         }
         Ok(extended)
@@ -96,16 +103,44 @@ impl World<'_> {
             let size =
                 |tables: &Tables| (tables.growing.len(), tables.growing.values().map(BTreeSet::len).sum());
             let before: (usize, usize) = size(tables);
+            let replaced = tables.replaced;
             for ask in tables.growing.keys().cloned().collect::<Vec<_>>() {
                 let found = self.once(&ask, tables)?;
-                tables.growing.entry(ask).or_default().extend(found);
+                let best = self.best(&ask.0);
+                let known = tables.growing.entry(ask).or_default();
+                match best {
+                    None => known.extend(found),
+                    Some(best) => {
+                        let all = known.iter().cloned().chain(found).collect();
+                        let kept = only_best(all, best);
+                        tables.replaced += known.difference(&kept).count();
+                        *known = kept;
+                    }
+                }
             }
             let after = size(tables);
-            self.check_budget(after.1)?;
-            if after == before {
-                return Ok(());
+            self.check_budget(after.1 + tables.replaced)?;
+            if after == before && tables.replaced == replaced {
+                return self.settle(tables);
             }
         }
+    }
+
+    /// Makes sure that each best value follows from the best values.
+    fn settle(&self, tables: &mut Tables) -> Result<()> {
+        for (ask, known) in tables.growing.clone() {
+            if let Some(best) = self.best(&ask.0)
+                && only_best(self.once(&ask, tables)?, best) != known
+            {
+                return Err(not_monotone());
+            }
+        }
+        Ok(())
+    }
+
+    /// The argument of which a rule keeps the best value.
+    fn best(&self, name: &Symbol) -> Option<Best> {
+        self.inputs.rules().iter().find(|rule| rule.name == *name)?.best
     }
 
     /// What the definitions give, with every call in them answered by what is there so far.
@@ -123,6 +158,18 @@ impl World<'_> {
         }
         Ok(answers)
     }
+}
+
+/// The rows with the best value among those that are equal otherwise.
+fn only_best(rows: Answers, best: Best) -> Answers {
+    let others = |row: &[Edn]| [&row[..best.at], &row[best.at + 1..]].concat();
+    let is_better = |one: &[Edn], other: &[Edn]| {
+        let side = functions::total(&one[best.at], &other[best.at]);
+        if best.greatest { side.is_gt() } else { side.is_lt() }
+    };
+    let is_best =
+        |row: &&Vec<Edn>| rows.iter().all(|other| others(other) != others(row) || !is_better(other, row));
+    rows.iter().filter(is_best).cloned().collect()
 }
 
 /// A rule's row as values of the variables in a call; a variable that stands twice needs equal values.

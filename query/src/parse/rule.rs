@@ -1,9 +1,12 @@
-//! Rule sets: `[[(reaches ?a ?b) [?a :next ?b]] …]`, definitions of one name being alternatives.
+//! Rule sets: `[[(reaches ?a ?b) [?a :next ?b]] …]`, definitions of one name being alternatives. One argument of a head
+//! may be `(min ?d)` or `(max ?d)`.
 
 use std::collections::HashMap;
 
+use annals_storage::datom::Symbol;
+
 use super::{clause, join_variables, plain_name, show};
-use crate::ast::Rule;
+use crate::ast::{Best, Rule};
 use crate::edn::{Form, FormKind};
 use crate::error::{Error, Result};
 
@@ -31,7 +34,8 @@ fn rule(form: &Form) -> Result<Rule> {
     if clause::RESERVED.contains(&name.as_str()) {
         return Err(invalid(form, format!("`{name}` cannot be the name of a rule")));
     }
-    let (required, args) = join_variables(vars, &format!("the head of `{name}`"))
+    let (vars, best) = best(name, vars)?;
+    let (required, args) = join_variables(&vars, &format!("the head of `{name}`"))
         .map_err(|error| Error { keyword: "db.error/invalid-rule", ..error })?;
     if args.is_empty() {
         return Err(invalid(form, format!("the rule `{name}` has no variables")));
@@ -39,7 +43,32 @@ fn rule(form: &Form) -> Result<Rule> {
     if body.is_empty() {
         return Err(invalid(form, format!("the rule `{name}` has no clauses")));
     }
-    Ok(Rule { name: name.clone(), required, args, body: clause::clauses(body)?, span: form.span })
+    let best = best.map(|Best { at, greatest }| Best { at: at + required.saturating_sub(1), greatest });
+    Ok(Rule { name: name.clone(), required, args, best, body: clause::clauses(body)?, span: form.span })
+}
+
+/// The head's variables, and which of them stands in `(min ?d)` or `(max ?d)`.
+fn best(name: &Symbol, forms: &[Form]) -> Result<(Vec<Form>, Option<Best>)> {
+    let mut best = None;
+    let mut vars = forms.to_vec();
+    for (at, form) in vars.iter_mut().enumerate() {
+        let FormKind::List(parts) = &form.kind else { continue };
+        let greatest = match parts.first().and_then(plain_name).map(Symbol::as_str) {
+            Some("min") => Some(false),
+            Some("max") => Some(true),
+            _ => None,
+        };
+        let (Some(greatest), [_, var]) = (greatest, parts.as_slice()) else {
+            return Err(invalid(form, format!("{} in the head of `{name}` is no variable", show(form)))
+                .hint("an argument is a variable, or (min ?d) or (max ?d)"));
+        };
+        if best.replace(Best { at, greatest }).is_some() {
+            return Err(invalid(form, format!("the head of `{name}` takes the best of two arguments"))
+                .hint("one argument of a head can be (min ?d) or (max ?d)"));
+        }
+        *form = var.clone();
+    }
+    Ok((vars, best))
 }
 
 /// All definitions of a name take the same number of arguments, and require the same of them.
@@ -55,6 +84,12 @@ fn agree(rules: &[Rule]) -> Result<()> {
                 rule.args.len()
             );
             return Err(Error::incorrect("db.error/rule-arity", message).at(rule.span));
+        }
+        if known.best != rule.best {
+            let message = format!("definitions of the rule `{name}` do not take the same least or greatest");
+            return Err(Error::incorrect("db.error/invalid-rule", message)
+                .hint("write (min ?d) or (max ?d) in every head, in the same place")
+                .at(rule.span));
         }
         if known.required != rule.required {
             let message = format!(

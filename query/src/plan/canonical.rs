@@ -38,8 +38,19 @@ pub(super) fn sort<G>(goals: &mut [G], goal: impl Fn(&G) -> &Goal) {
         }
     }
     let mut order: Vec<usize> = (0..goals.len()).collect();
-    order.sort_by_key(|at| colors[*at]);
+    order.sort_by_key(|at| (rank(goal(&goals[*at])), colors[*at]));
     permute(goals, order);
+}
+
+/// What is simple comes first.
+fn rank(goal: &Goal) -> u8 {
+    match goal {
+        Goal::Match(_) | Goal::Tuples(_) => 0,
+        Goal::Test(_) | Goal::Bind(..) | Goal::Same(..) | Goal::Never(_) => 1,
+        Goal::Known(_) => 2,
+        Goal::Not { .. } | Goal::Or { .. } => 3,
+        Goal::Call(_) => 4,
+    }
 }
 
 /// Puts at each place the element that `order` names.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use annals_storage::datom::Symbol;
 
-use crate::ast::{Clause, ClauseKind, Rule};
+use crate::ast::{Best, Clause, ClauseKind, Rule};
 
 /// The most definitions that a call of a rule is replaced by.
 const WRITTEN_OUT_MAX: usize = 32;
@@ -43,14 +43,25 @@ impl Rules {
         self.definitions.get(name).map(Vec::as_slice)
     }
 
-    /// True if calls of the rule can be replaced by its bodies: it does not call itself and stays small.
+    /// The argument of which a rule keeps the best value, if there is one.
+    pub fn best(&self, name: &Symbol) -> Option<Best> {
+        self.of(name)?.first()?.best
+    }
+
+    /// True if calls of the rule can be replaced by its bodies: it does not call itself, stays small, and does not have
+    /// to see all of its rows.
     pub fn can_be_written_out(&self, name: &Symbol) -> bool {
-        self.known.get(name).is_some_and(|known| !known.recursive && known.size <= WRITTEN_OUT_MAX)
+        let fits = |known: &Known| !known.recursive && known.size <= WRITTEN_OUT_MAX;
+        self.known.get(name).is_some_and(fits) && self.best(name).is_none()
     }
 
     /// True if calls of `callee` belong into the program of `root`: the two call each other, or the callee is too
-    /// large to be written out and would be evaluated once for every call.
+    /// large to be written out and would be evaluated once for every call. What keeps the best of its rows must have all
+    /// of them before another rule looks.
     pub fn together(&self, root: &Symbol, callee: &Symbol) -> bool {
+        if self.best(callee).is_some() && root != callee {
+            return false;
+        }
         let (Some(root), Some(callee)) = (self.known.get(root), self.known.get(callee)) else { return false };
         (root.component == callee.component && root.recursive)
             || (callee.size > WRITTEN_OUT_MAX && !callee.recursive)
@@ -110,7 +121,8 @@ fn sorted_out(definitions: &HashMap<Symbol, Vec<Rule>>) -> HashMap<Symbol, Known
                     let below =
                         graph[*member].iter().map(|callee| found[*callee].map_or(0, |known| known.size));
                     let own = definitions[names[*member]].len();
-                    let size = if recursive { 1 } else { below.fold(own, usize::saturating_add) };
+                    let is_best = definitions[names[*member]].iter().any(|rule| rule.best.is_some());
+                    let size = if recursive || is_best { 1 } else { below.fold(own, usize::saturating_add) };
                     found[*member] = Some(Known { component: rule, recursive, size });
                 }
             }
@@ -150,6 +162,7 @@ mod tests {
             name: Symbol::new(name),
             required: 0,
             args: Vec::new(),
+            best: None,
             body: callees.iter().map(call).collect(),
             span: None,
         }

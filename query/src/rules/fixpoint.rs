@@ -1,20 +1,23 @@
 //! A program of rules run until nothing new comes: semi-naive, round by round.
 //!
 //! In each round every rule is run once for the rows that were new in the round before, as an ordinary block of steps
-//! that starts from them. What it derives is made distinct by datafrog. Cells are numbered within the evaluation, so
+//! that starts from them. What it derives is made distinct by datafrog, or compared with what is best so far ([`super::best`]). Cells are numbered within the evaluation, so
 //! that a row is a few 32-bit numbers.
 
 use datafrog::Iteration;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 
+use super::best::BestRows;
 use super::packed::{Growing, growing};
-use super::program::{Head, Program};
-use crate::error::Result;
+use super::program::{Head, Program, Relation};
+use crate::error::{Error, Result};
+use crate::functions;
 use crate::plan::Place;
 use crate::run::batch::Table;
 use crate::run::column::{Cell, Column, ColumnBuilder};
 use crate::run::grown::Grown;
+use crate::run::pool::Pool;
 use crate::run::{Run, budget, join};
 
 /// Numbers for the cells of one evaluation.
@@ -44,39 +47,60 @@ pub fn run(run: &mut Run<'_>, program: &Program, seeds: &Table) -> Result<Table>
     answer
 }
 
+/// The error for rules of which a worse value leads to a better one.
+pub(crate) fn not_monotone() -> Error {
+    Error::incorrect(
+        "db.error/not-monotone",
+        "the least or greatest that a rule keeps does not follow from the values it keeps",
+    )
+    .hint("from a better value a rule's body must make a value that is at least as good")
+}
+
 struct Evaluation<'p> {
     program: &'p Program,
     iteration: Iteration,
-    relations: Vec<Box<dyn Growing>>,
+    relations: Vec<Held>,
     numbers: Numbers,
+}
+
+/// The rows of a relation.
+enum Held {
+    /// All of them.
+    Set(Box<dyn Growing>),
+    /// The best for each key.
+    Best(BestRows),
 }
 
 impl<'p> Evaluation<'p> {
     fn new(program: &'p Program) -> Evaluation<'p> {
         let mut iteration = Iteration::new();
         // A relation without columns still has to tell no row from one: it gets a column that is always the same.
-        let relations =
-            program.relations.iter().map(|relation| growing(&mut iteration, relation.width.max(1))).collect();
+        let held = |relation: &Relation| match relation.best {
+            None => Held::Set(growing(&mut iteration, relation.width.max(1))),
+            Some(best) => Held::Best(BestRows::new(relation.width, best)),
+        };
+        let relations = program.relations.iter().map(held).collect();
         Evaluation { program, iteration, relations, numbers: Numbers::default() }
     }
 
     fn run(&mut self, run: &mut Run<'_>, seeds: &Table) -> Result<Table> {
         if let Some(seed) = self.program.seed {
             let columns: Vec<&Column> = seeds.columns.iter().collect();
-            self.insert(seed, &columns, seeds.rows);
+            self.insert(seed, &columns, seeds.rows, run.pool);
         }
         for rule in &self.program.once {
             let found = run.block(&rule.block, Table::unit())?;
-            self.derive(&rule.head, &found);
+            self.derive(&rule.head, &found, run.pool);
         }
+        let takes_best = self.program.relations.iter().any(|relation| relation.best.is_some());
         let mut answer = vec![ColumnBuilder::default(); self.program.relations[self.program.answer].width];
         let (mut rows, mut total) = (0, 0);
-        while self.iteration.changed() {
+        while self.changed() {
             let recent: Vec<Table> = (0..self.relations.len()).map(|at| self.recent(at)).collect();
             total += recent.iter().map(|table| table.rows).sum::<usize>();
             budget::check(run.budget, total)?;
             for (at, table) in recent.iter().enumerate() {
-                if self.program.relations[at].is_read {
+                if self.program.relations[at].is_read || takes_best {
                     run.known[at].append(table);
                 }
             }
@@ -94,18 +118,78 @@ impl<'p> Evaluation<'p> {
                 let start = join::matching(delta, &rule.places).deduplicated();
                 if start.rows > 0 {
                     let found = run.block(&rule.block, start)?;
-                    self.derive(&rule.head, &found);
+                    self.derive(&rule.head, &found, run.pool);
                 }
+            }
+        }
+        if takes_best {
+            self.settle(run)?;
+            if let Held::Best(best) = &self.relations[self.program.answer] {
+                return Ok(self.table(self.program.answer, &best.all()));
             }
         }
         let columns = answer.into_iter().map(ColumnBuilder::finish).collect();
         Ok(Table { vars: Vec::new(), columns, rows, distinct: true })
     }
 
+    /// Begins the next round; false if the last brought nothing.
+    fn changed(&mut self) -> bool {
+        let mut changed = self.iteration.changed();
+        for relation in &mut self.relations {
+            if let Held::Best(best) = relation {
+                changed |= best.changed();
+            }
+        }
+        changed
+    }
+
+    /// Makes sure that the best values are those that the rules give from nothing but the best: where a worse value
+    /// leads to a better one, what was found would depend on the way it was found.
+    fn settle(&mut self, run: &mut Run<'_>) -> Result<()> {
+        let program = self.program;
+        let mut again: Vec<Held> = Vec::with_capacity(self.relations.len());
+        for (at, relation) in program.relations.iter().enumerate() {
+            again.push(match &self.relations[at] {
+                Held::Best(best) => {
+                    run.known[at] = Grown::new(relation.width);
+                    run.known[at].append(&self.table(at, &best.all()));
+                    Held::Best(BestRows::new(relation.width, best.best()))
+                }
+                Held::Set(_) => Held::Set(growing(&mut self.iteration, relation.width.max(1))),
+            });
+        }
+        std::mem::swap(&mut self.relations, &mut again);
+        for rule in &program.once {
+            let found = run.block(&rule.block, Table::unit())?;
+            self.derive(&rule.head, &found, run.pool);
+        }
+        for rule in &program.rules {
+            let start = join::matching(&run.known[rule.delta].table(), &rule.places).deduplicated();
+            if start.rows > 0 && program.relations[rule.head.relation].best.is_some() {
+                let found = run.block(&rule.block, start)?;
+                self.derive(&rule.head, &found, run.pool);
+            }
+        }
+        std::mem::swap(&mut self.relations, &mut again);
+        let agrees = self.relations.iter().zip(&again).all(|pair| match pair {
+            (Held::Best(one), Held::Best(other)) => one.agrees(other),
+            _ => true,
+        });
+        if agrees { Ok(()) } else { Err(not_monotone()) }
+    }
+
     /// The rows of a relation that are new in this round.
     fn recent(&self, at: usize) -> Table {
+        let cells = match &self.relations[at] {
+            Held::Set(rows) => rows.recent(),
+            Held::Best(rows) => rows.recent(),
+        };
+        self.table(at, &cells)
+    }
+
+    /// Rows of a relation, given one after the other.
+    fn table(&self, at: usize, cells: &[u32]) -> Table {
         let width = self.program.relations[at].width;
-        let cells = self.relations[at].recent();
         let stride = width.max(1);
         let column = |place: usize| {
             let mut builder = ColumnBuilder::default();
@@ -121,7 +205,7 @@ impl<'p> Evaluation<'p> {
     }
 
     /// Adds what a rule has found to the relation of its head.
-    fn derive(&mut self, head: &Head, found: &Table) {
+    fn derive(&mut self, head: &Head, found: &Table, pool: &Pool) {
         if found.rows == 0 {
             return;
         }
@@ -134,13 +218,13 @@ impl<'p> Evaluation<'p> {
                 Place::Blank => unreachable!("every place of a head has a value"),
             })
             .collect();
-        self.insert(head.relation, &columns.iter().collect::<Vec<_>>(), found.rows);
+        self.insert(head.relation, &columns.iter().collect::<Vec<_>>(), found.rows, pool);
     }
 
-    fn insert(&mut self, relation: usize, columns: &[&Column], rows: usize) {
+    fn insert(&mut self, relation: usize, columns: &[&Column], rows: usize, pool: &Pool) {
         if columns.is_empty() {
             let number = self.numbers.number(Cell::long(0));
-            return self.relations[relation].insert(&[number]);
+            return self.hold(relation, &[number], pool);
         }
         let mut cells = Vec::with_capacity(rows * columns.len());
         for row in 0..rows {
@@ -148,6 +232,14 @@ impl<'p> Evaluation<'p> {
                 cells.push(self.numbers.number(column.get(row)));
             }
         }
-        self.relations[relation].insert(&cells);
+        self.hold(relation, &cells, pool);
+    }
+
+    fn hold(&mut self, relation: usize, cells: &[u32], pool: &Pool) {
+        let edn = |number: u32| pool.edn(self.numbers.cells[number as usize]);
+        match &mut self.relations[relation] {
+            Held::Set(rows) => rows.insert(cells),
+            Held::Best(rows) => rows.insert(cells, &|x, y| functions::total(&edn(x), &edn(y)).is_lt()),
+        }
     }
 }

@@ -9,6 +9,7 @@
 //! derived in full ([`program::whole`]). No recursion of rules is recursion of the program: depth costs rounds, not
 //! stack, and a rule that makes new values without end is stopped by the budget.
 
+pub mod best;
 pub mod fixpoint;
 pub mod packed;
 pub mod program;
@@ -74,7 +75,10 @@ impl Compiled {
 /// Finds the ways to answer a call where these variables are bound.
 pub fn compile(planner: &mut Planner<'_>, call: &RuleCall, bound: &BTreeSet<VarId>) -> Result<Compiled> {
     let is_bound = |place: &Place| place.var().is_none_or(|var| bound.contains(&var));
-    let given: Vec<usize> = (0..call.args.len()).filter(|at| is_bound(&call.args[*at])).collect();
+    // The best value is known only when all are: a call that binds it compares afterwards.
+    let best = planner.rules.best(&call.name).map(|best| best.at);
+    let given: Vec<usize> =
+        (0..call.args.len()).filter(|at| Some(*at) != best && is_bound(&call.args[*at])).collect();
     if planner.depth >= NESTED_MAX {
         let message =
             format!("the rule `{}` stands below more than {NESTED_MAX} others that negate it", call.name);

@@ -13,6 +13,7 @@ use std::collections::BTreeSet;
 
 use annals_storage::datom::Symbol;
 
+use crate::ast::Best;
 use crate::error::{Error, Result};
 use crate::plan::goals::Planner;
 use crate::plan::vars::bound_by;
@@ -31,6 +32,8 @@ pub struct Relation {
     pub width: usize,
     /// True if a body reads it beside the rows it starts from.
     pub is_read: bool,
+    /// The column of which only the best value is kept for equal values of the others.
+    pub best: Option<Best>,
 }
 
 /// What a rule derives.
@@ -90,7 +93,7 @@ pub struct Body {
 impl Program {
     /// One more relation.
     pub fn relation(&mut self, width: usize) -> usize {
-        self.relations.push(Relation { width, is_read: false });
+        self.relations.push(Relation { width, is_read: false, best: None });
         self.relations.len() - 1
     }
 
@@ -195,7 +198,8 @@ fn has_member(planner: &Planner<'_>, root: &Symbol, goals: &[Goal]) -> bool {
 pub fn whole(planner: &mut Planner<'_>, root: &RuleCall) -> Result<Program> {
     let mut program = Program::default();
     let mut members: Vec<(Symbol, usize)> = vec![(root.name.clone(), root.source)];
-    program.relation(root.args.len());
+    let relation = program.relation(root.args.len());
+    program.relations[relation].best = planner.rules.best(&root.name);
     let mut at = 0;
     while at < members.len() {
         let (name, source) = members[at].clone();
@@ -209,7 +213,9 @@ pub fn whole(planner: &mut Planner<'_>, root: &RuleCall) -> Result<Program> {
                 let member = (call.name.clone(), call.source);
                 let relation = members.iter().position(|known| *known == member).unwrap_or_else(|| {
                     members.push(member);
-                    program.relation(call.args.len())
+                    let relation = program.relation(call.args.len());
+                    program.relations[relation].best = planner.rules.best(&call.name);
+                    relation
                 });
                 *goal = Goal::Known(Known { relation, places: call.args.clone(), required: call.required });
             }
@@ -236,7 +242,7 @@ struct Asked {
 pub fn demanded(planner: &mut Planner<'_>, root: &RuleCall, given: &[usize]) -> Result<Program> {
     let mut program = Program::default();
     let mut asked = Vec::new();
-    ask(&mut asked, &mut program, root, given.to_vec());
+    ask(planner, &mut asked, &mut program, root, given.to_vec());
     (program.seed, program.answer) = (Some(asked[0].demand), asked[0].answers);
     let mut at = 0;
     while at < asked.len() {
@@ -249,10 +255,17 @@ pub fn demanded(planner: &mut Planner<'_>, root: &RuleCall, given: &[usize]) -> 
     Ok(program)
 }
 
-fn ask(asked: &mut Vec<Asked>, program: &mut Program, call: &RuleCall, given: Vec<usize>) -> usize {
+fn ask(
+    planner: &Planner<'_>,
+    asked: &mut Vec<Asked>,
+    program: &mut Program,
+    call: &RuleCall,
+    given: Vec<usize>,
+) -> usize {
     let same = |one: &Asked| one.name == call.name && one.source == call.source && one.given == given;
     asked.iter().position(same).unwrap_or_else(|| {
         let (demand, answers) = (program.relation(given.len()), program.relation(call.args.len()));
+        program.relations[answers].best = planner.rules.best(&call.name);
         asked.push(Asked { name: call.name.clone(), source: call.source, given, demand, answers });
         asked.len() - 1
     })
@@ -282,8 +295,10 @@ fn demanded_body(
         match goal {
             Goal::Call(call) if is_member(planner, &root.name, &call.name) => {
                 let known = |place: &Place| place.var().is_none_or(|var| bound.contains(&var));
-                let given: Vec<usize> = (0..call.args.len()).filter(|at| known(&call.args[*at])).collect();
-                let callee = ask(asked, program, call, given);
+                let best = planner.rules.best(&call.name).map(|best| best.at);
+                let given: Vec<usize> =
+                    (0..call.args.len()).filter(|at| Some(*at) != best && known(&call.args[*at])).collect();
+                let callee = ask(planner, asked, program, call, given);
                 let places = asked[callee].given.iter().map(|at| call.args[*at]).collect();
                 let head = Head { relation: asked[callee].demand, places };
                 program.rule(planner, &head, &goals)?;

@@ -19,6 +19,7 @@ use std::collections::BTreeSet;
 use annals_storage::datom::Symbol;
 
 use super::program::{Body, Head, Program, bodies, is_member};
+use crate::ast::Best;
 use crate::error::Result;
 use crate::plan::goals::Planner;
 use crate::plan::vars::mentioned;
@@ -50,6 +51,10 @@ pub fn program(planner: &mut Planner<'_>, root: &RuleCall, given: &[usize]) -> R
     let seed = planner.fresh(&Symbol::new("seed"));
     let mut path = Path { root, program: Program::default(), stations: Vec::new(), seed, single: false };
     path.program.relation(1 + free.len());
+    path.program.relations[ANSWER].best = planner.rules.best(&root.name).and_then(|best| {
+        let at = free.iter().position(|at| *at == best.at)?;
+        Some(Best { at: 1 + at, ..best })
+    });
     path.station(root, free);
     (path.program.seed, path.program.answer) = (Some(1), ANSWER);
     let mut at = 0;

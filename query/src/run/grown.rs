@@ -41,6 +41,17 @@ impl Grown {
         self.rows += table.rows;
     }
 
+    /// All of its rows.
+    pub fn table(&self) -> Table {
+        let column = |cells: &Vec<Cell>| {
+            let mut builder = ColumnBuilder::default();
+            cells.iter().for_each(|cell| builder.push(*cell));
+            builder.finish()
+        };
+        let columns = self.columns.iter().map(column).collect();
+        Table { vars: Vec::new(), columns, rows: self.rows, distinct: true }
+    }
+
     /// Joins its rows, matched by position with `places`, with `table`.
     pub fn join(&mut self, places: &[Place], table: Table, live: &[VarId], budget: &Budget) -> Result<Table> {
         let is_key = |place: &Place| match place {

@@ -152,12 +152,22 @@ const RULES: &str = "
   [(self ?a ?b) (path ?a ?b) (path ?b ?a)]
   [(steps ?a ?b) [?a REF ?m] [(ground 1) ?b] [?m]]
   [(steps ?a ?b) [?a REF ?m] (steps ?m ?n) [(< ?n 4)] [(+ ?n 1) ?b]]
+  [(far ?a (min ?b)) [?a REF ?m] [?m :x/num ?b]]
+  [(far ?a (min ?b)) (far ?m ?n) [?a REF ?m] [(+ ?n 1) ?b]]
+  [(high ?a (max ?b)) [?a :x/num ?b]]
+  [(high ?a (max ?b)) [?a REF ?m] (high ?m ?b)]
+  [(hops ?a ?c (min ?b)) [?a REF ?c] [(ground 1) ?b]]
+  [(hops ?a ?c (min ?b)) (hops ?a ?m ?n) [?m REF ?c] [(+ ?n 1) ?b]]
+  [(twice ?a ?c (min ?b)) [?a REF ?c] [(ground 1) ?b]]
+  [(twice ?a ?c (min ?b)) (twice ?a ?m ?n) (twice ?m ?c ?o) [(+ ?n ?o) ?b]]
+  [(ring ?a ?b) (hops ?a ?a ?b)]
+  [(ring ?a ?b) [?a REF ?m] (twice ?m ?c ?b) (not (high ?c 4))]
   [(given [?a] ?b) [?a REF ?b]]
   [(given [?a] ?b) [?a :x/num ?n] [?b :x/nums ?n]]";
 
-const RULE_NAMES: [&str; 16] = [
+const RULE_NAMES: [&str; 20] = [
     "path", "back", "both", "odd", "even", "kin", "rise", "mark", "near", "lone", "self", "steps", "given",
-    "path", "both", "back",
+    "path", "both", "back", "far", "high", "ring", "far",
 ];
 
 struct Writer<'c> {

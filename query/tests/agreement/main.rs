@@ -4,6 +4,7 @@
 //! every way of joining facts prescribed in turn.
 
 mod batched;
+mod best;
 mod calls;
 mod generate;
 mod limits;
