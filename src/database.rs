@@ -404,6 +404,18 @@ impl Source for Db {
         Ok(self.basis.snapshot.count(&self.view, pattern)?)
     }
 
+    fn sample(
+        &self,
+        pattern: &Pattern<'_>,
+        wanted: usize,
+        sink: &mut dyn FnMut(&Batch<'_>) -> Flow,
+    ) -> annals_query::Result<()> {
+        let sample = |sink: &mut dyn FnMut(&Batch<'_>) -> Flow| {
+            self.basis.snapshot.sample(&self.view, pattern, wanted, sink).map(|_| ())
+        };
+        Ok(self.filtered(sink, sample)?)
+    }
+
     fn attribute(&self, id: AttrId) -> Option<&Attribute> {
         self.basis.schema.attr(id).map(|attr| &attr.public)
     }

@@ -50,6 +50,21 @@ pub trait Source: Send + Sync {
     /// How many facts a scan would hand on. A guess for planning (exact where it is cheap); never changes an answer.
     fn count(&self, pattern: &Pattern<'_>) -> Result<u64>;
 
+    /// About `wanted` of the facts that the pattern asks for, if there are so many, spread over all of them as far as that
+    /// is cheap. For planning; never changes an answer.
+    fn sample(
+        &self,
+        pattern: &Pattern<'_>,
+        wanted: usize,
+        sink: &mut dyn FnMut(&Batch<'_>) -> Flow,
+    ) -> Result<()> {
+        let mut seen = 0;
+        self.scan(pattern, &mut |batch| {
+            seen += batch.len;
+            if sink(batch).is_break() || seen >= wanted { Flow::Break(()) } else { Flow::Continue(()) }
+        })
+    }
+
     /// An attribute by id.
     fn attribute(&self, id: AttrId) -> Option<&Attribute>;
 

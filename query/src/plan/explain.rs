@@ -122,6 +122,10 @@ impl Writer<'_> {
                 format!("({} {}) {}", call.name, self.places(&call.args), compiled.way())
             }
             Op::Known(known) => format!("known {} {}", known.relation, self.places(&known.places)),
+            Op::Leap(goals, vars) => {
+                let goals: Vec<String> = goals.iter().map(|goal| self.facts(goal)).collect();
+                format!("leapjoin on {} of {}", self.vars(vars), goals.join(" "))
+            }
             Op::Star(block) => format!("by itself {}", self.vars(&block.out)),
             Op::Never => "nothing".to_owned(),
         }

@@ -9,6 +9,7 @@
 //! [`crate::rules`]. A plan never decides what an answer is, only how it is found.
 
 mod canonical;
+mod cyclic;
 pub mod estimate;
 pub mod explain;
 pub mod goals;

@@ -55,6 +55,19 @@ impl Planner<'_> {
         canonical::sort(&mut pending, |one| &one.goal);
         let (mut bound, mut rows, mut steps) = (given.clone(), rows, Vec::with_capacity(pending.len()));
         let mut refusal = None;
+        let goals: Vec<&Goal> = pending.iter().map(|one| &one.goal).collect();
+        if let Some(core) = self.core(&goals, &bound)? {
+            let goals = core.goals.iter().filter_map(|at| match &pending[*at].goal {
+                Goal::Match(goal) => Some(goal.clone()),
+                _ => None,
+            });
+            let op = Op::Leap(goals.collect(), core.vars.clone());
+            order.extend(core.goals.iter().map(|at| pending[*at].at));
+            take(&mut pending, &core.goals);
+            rows *= core.guess.rows;
+            bound.extend(core.vars);
+            steps.push(Step { id: self.next_step()?, op, estimate: rows, live: Vec::new() });
+        }
         while !pending.is_empty() {
             let Some((at, guess)) = self.cheapest(&pending, &bound, rows) else {
                 return Err(refusal.unwrap_or_else(|| self.stuck(&pending[0].goal, &bound)));
@@ -64,8 +77,7 @@ impl Planner<'_> {
                 let vars: Vec<VarId> = bound_by(&goals).into_iter().collect();
                 let block = self.order(goals, &BTreeSet::new(), &vars, 1.0)?;
                 order.extend(star.goals.iter().map(|at| pending[*at].at));
-                let mut at = 0;
-                pending.retain(|_| (!star.goals.contains(&at), at += 1).0);
+                take(&mut pending, &star.goals);
                 bound.extend(vars);
                 rows = star.guess.rows;
                 let id = self.next_step()?;
@@ -207,6 +219,12 @@ impl Planner<'_> {
     }
 }
 
+/// Takes away what was placed.
+fn take(pending: &mut Vec<Pending>, placed: &[usize]) {
+    let mut at = 0;
+    pending.retain(|_| (!placed.contains(&at), at += 1).0);
+}
+
 /// The keyword of the error that says a variable is needed before it is bound.
 pub const INSUFFICIENT: &str = "db.error/insufficient-binding";
 
@@ -264,6 +282,7 @@ fn op_vars(op: &Op, found: &mut BTreeSet<VarId>) {
         }
         Op::Not { on, .. } | Op::Or { on, .. } => found.extend(on),
         Op::Star(block) => found.extend(&block.out),
+        Op::Leap(_, vars) => found.extend(vars),
         Op::Never => {}
     }
 }

@@ -229,6 +229,8 @@ pub enum Op {
     },
     /// Joins with what a block finds by itself.
     Star(Block),
+    /// Joins with what patterns between these variables find together, all at once.
+    Leap(Vec<Match>, Vec<VarId>),
     /// Joins with the answers of a rule.
     Rule(RuleCall, Rc<Compiled>),
     /// Joins with what is known.
@@ -281,6 +283,8 @@ pub struct PlanOptions {
     pub keep_rules: bool,
     /// True to evaluate recursive rules whole, whatever is bound.
     pub no_demand: bool,
+    /// Whether cycles of patterns are joined all at once: always, never, or where that promises less.
+    pub leap: Option<bool>,
 }
 
 /// A binding form with its variables settled.

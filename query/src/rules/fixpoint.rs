@@ -5,8 +5,6 @@
 //! that a row is a few 32-bit numbers.
 
 use datafrog::Iteration;
-use foldhash::fast::FixedState;
-use hashbrown::HashMap;
 
 use super::best::BestRows;
 use super::packed::{Growing, growing};
@@ -17,24 +15,9 @@ use crate::plan::Place;
 use crate::run::batch::Table;
 use crate::run::column::{Cell, Column, ColumnBuilder};
 use crate::run::grown::Grown;
+use crate::run::numbers::Numbers;
 use crate::run::pool::Pool;
 use crate::run::{Run, budget, join};
-
-/// Numbers for the cells of one evaluation.
-#[derive(Default)]
-struct Numbers {
-    of: HashMap<Cell, u32, FixedState>,
-    cells: Vec<Cell>,
-}
-
-impl Numbers {
-    fn number(&mut self, cell: Cell) -> u32 {
-        *self.of.entry(cell).or_insert_with(|| {
-            self.cells.push(cell);
-            u32::try_from(self.cells.len() - 1).expect("the budget is checked before 2^32 cells")
-        })
-    }
-}
 
 /// The rows of the program's answer, from these seeds.
 pub fn run(run: &mut Run<'_>, program: &Program, seeds: &Table) -> Result<Table> {
@@ -193,11 +176,7 @@ impl<'p> Evaluation<'p> {
         let stride = width.max(1);
         let column = |place: usize| {
             let mut builder = ColumnBuilder::default();
-            cells
-                .iter()
-                .skip(place)
-                .step_by(stride)
-                .for_each(|n| builder.push(self.numbers.cells[*n as usize]));
+            cells.iter().skip(place).step_by(stride).for_each(|n| builder.push(self.numbers.cell(*n)));
             builder.finish()
         };
         let rows = cells.len() / stride;
@@ -236,7 +215,7 @@ impl<'p> Evaluation<'p> {
     }
 
     fn hold(&mut self, relation: usize, cells: &[u32], pool: &Pool) {
-        let edn = |number: u32| pool.edn(self.numbers.cells[number as usize]);
+        let edn = |number: u32| pool.edn(self.numbers.cell(number));
         match &mut self.relations[relation] {
             Held::Set(rows) => rows.insert(cells),
             Held::Best(rows) => rows.insert(cells, &|x, y| functions::total(&edn(x), &edn(y)).is_lt()),

@@ -114,6 +114,16 @@ fn scan(
     Ok(Table { vars, columns, rows: left.len(), distinct: false })
 }
 
+/// All that a pattern finds by itself, a column for each of its variables.
+pub fn alone(run: &mut Run<'_>, goal: &Match) -> Result<Table> {
+    let all: Vec<VarId> = goal.places.iter().filter_map(|place| place.var()).collect();
+    let (_, SourceArg::Db(source)) = run.sources[goal.source] else { return Ok(Table::empty(&all)) };
+    let Some(question) = goal.pattern(run.pool).map(|pattern| Question::new(&pattern)) else {
+        return Ok(Table::empty(&all));
+    };
+    scan(run, source.as_ref(), goal, &slots(goal, &Table::unit()), &question, &all)
+}
+
 /// The pattern's facts with an index over the bound variables, scanned at the first time.
 fn load(
     run: &mut Run<'_>,

@@ -23,6 +23,8 @@ mod fixture;
 pub mod grown;
 pub mod index;
 pub mod join;
+pub mod leap;
+pub mod numbers;
 pub mod pool;
 pub mod probe;
 pub mod question;
@@ -136,6 +138,11 @@ impl<'q> Run<'q> {
             Op::Or { given, on, branches } => union::run(self, given, on, branches, table)?,
             Op::Star(block) => {
                 let found = self.block(block, Table::unit())?;
+                let live: Vec<_> = table.vars.iter().chain(&found.vars).copied().collect();
+                join::natural(table, found, &live, self.budget)?
+            }
+            Op::Leap(goals, vars) => {
+                let found = leap::run(self, goals, vars)?;
                 let live: Vec<_> = table.vars.iter().chain(&found.vars).copied().collect();
                 join::natural(table, found, &live, self.budget)?
             }

@@ -194,6 +194,9 @@ pub(crate) fn question(chance: &mut Chance) -> Question {
     for _ in 0..writer.chance.below(4) {
         clauses.push(writer.clause());
     }
+    if writer.chance.one_in(12) {
+        clauses.extend(writer.cycle());
+    }
     // The clauses stand in any order; the text is not the plan.
     for at in (1..clauses.len()).rev() {
         let other = writer.chance.below(at + 1);
@@ -222,6 +225,25 @@ fn variables(clauses: &str, names: &[String]) -> Vec<String> {
 }
 
 impl Writer<'_> {
+    /// References that lead back to where they began, some of them backwards, sometimes with one across.
+    fn cycle(&mut self) -> Vec<String> {
+        let length = 3 + self.chance.below(2);
+        let mut pairs: Vec<(usize, usize)> = (0..length).map(|at| (at, (at + 1) % length)).collect();
+        if self.chance.one_in(3) {
+            pairs.push((0, 2));
+        }
+        let mut edge = |(one, other)| {
+            let (one, other) = (self.binding(format!("?e{one}")), self.binding(format!("?e{other}")));
+            let attribute = self.chance.pick(&[":x/next", ":x/refs", ":x/refs"]);
+            if self.chance.one_in(3) {
+                format!("[{other} {attribute} {one}]")
+            } else {
+                format!("[{one} {attribute} {other}]")
+            }
+        };
+        pairs.into_iter().map(&mut edge).collect()
+    }
+
     fn entity(&mut self) -> String {
         match self.chance.below(24) {
             0 => format!("{}", user(self.chance.below(ENTITIES as usize) as u64)),
@@ -381,7 +403,7 @@ impl Writer<'_> {
         match (self.chance.below(6), rule) {
             (0, _) => "_".to_owned(),
             (1, _) | (_, "mark") => self.any(),
-            (_, "steps" | "lone") => self.integer(),
+            (_, "steps" | "lone" | "far" | "high" | "ring") => self.integer(),
             _ => self.entity(),
         }
     }

@@ -36,6 +36,7 @@ fn ways(seed: u64) -> Vec<PlanOptions> {
         force: forces[((seed + n) % 4) as usize],
         keep_rules: flags[((seed / 4 + n) % 3) as usize].0,
         no_demand: flags[((seed / 4 + n) % 3) as usize].1,
+        leap: Some((seed / 12 + n).is_multiple_of(2)),
     };
     vec![PlanOptions::default(), pick(1), pick(2), pick(3)]
 }
