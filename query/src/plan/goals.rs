@@ -37,6 +37,8 @@ pub struct Planner<'q> {
     pub options: PlanOptions,
     /// How many rules are being compiled inside of each other.
     pub depth: usize,
+    /// The variable whose pattern comes first in the next conjunction, whatever it costs.
+    pub lead: Option<VarId>,
 }
 
 /// What names mean in one part of a query.

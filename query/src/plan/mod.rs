@@ -13,6 +13,7 @@ mod cyclic;
 pub mod estimate;
 pub mod explain;
 pub mod goals;
+pub mod lead;
 mod narrow;
 pub mod order;
 pub mod pattern;
@@ -38,6 +39,7 @@ use crate::run::join;
 use crate::run::pool::Pool;
 use crate::{Budget, find};
 use goals::{Planner, Scope};
+use lead::Lead;
 use recursion::Rules;
 
 /// Everything needed to run a query once.
@@ -52,20 +54,32 @@ pub struct Plan {
     pub names: Vec<Symbol>,
     /// What was prescribed.
     pub options: PlanOptions,
+    /// The value that orders the answer, if the first step follows it and only the first rows are wanted.
+    pub lead: Option<Lead>,
 }
 
 /// Plans a query over its inputs.
 pub fn plan(query: &Query, inputs: &Inputs, pool: &mut Pool, options: PlanOptions) -> Result<Plan> {
     let rules = Rules::new(inputs.rules().to_vec());
     let sources = sources(inputs);
-    let mut planner =
-        Planner { inputs, sources, rules: &rules, pool, names: Vec::new(), steps: 0, options, depth: 0 };
+    let mut planner = Planner {
+        inputs,
+        sources,
+        rules: &rules,
+        pool,
+        names: Vec::new(),
+        steps: 0,
+        options,
+        depth: 0,
+        lead: None,
+    };
     let mut scope = Scope::default();
     let start = planner.start(&mut scope)?;
     let goals = planner.goals(&query.clauses, &mut scope)?;
     let bindable = vars::bound_by(&goals);
+    let deciding = find::basis(query);
     let mut basis = Vec::new();
-    for var in find::basis(query) {
+    for var in deciding.iter().cloned() {
         let place = scope.vars.get(&var).copied();
         let is_bound = |var: VarId| bindable.contains(&var) || start.position(var).is_some();
         match place {
@@ -80,8 +94,29 @@ pub fn plan(query: &Query, inputs: &Inputs, pool: &mut Pool, options: PlanOption
     want.sort_unstable();
     want.dedup();
     let given = start.vars.iter().copied().collect();
-    let block = planner.order(goals, &given, &want, start.rows as f64)?;
-    Ok(Plan { block, start, basis, names: planner.names, options })
+    let lead = match start.vars.is_empty() && start.rows == 1 {
+        true => planner.lead(query, &deciding, &scope, inputs)?,
+        false => None,
+    };
+    let pattern =
+        lead.as_ref().and_then(|lead| goals.iter().find(|goal| lead::leads(goal, lead.var).is_some()));
+    let (Some(lead), true) = (lead, pattern.is_some()) else {
+        let block = planner.order(goals, &given, &want, start.rows as f64)?;
+        return Ok(Plan { block, start, basis, names: planner.names, options, lead: None });
+    };
+    let mut block = planner.order(goals.clone(), &given, &want, start.rows as f64)?;
+    let (all, made) = (block.steps.last().map_or(1.0, |step| step.estimate), made(&block));
+    let leads = planner.is_worth_leading(&lead, &goals, all, made);
+    if leads {
+        planner.lead = Some(lead.var);
+        block = planner.order(goals, &given, &want, start.rows as f64)?;
+    }
+    Ok(Plan { block, start, basis, names: planner.names, options, lead: leads.then_some(lead) })
+}
+
+/// Rows that a plan is expected to make on its way.
+fn made(block: &Block) -> f64 {
+    block.steps.iter().map(|step| step.estimate).sum()
 }
 
 /// The sources of a query, by name: the number of a source is its place here.

@@ -9,6 +9,7 @@ use std::rc::Rc;
 use super::canonical;
 use super::estimate::Guess;
 use super::goals::Planner;
+use super::lead::leads;
 use super::star::Star;
 use super::vars::{bound_by, shape_vars};
 use super::{Block, Goal, Op, Place, Step, VarId};
@@ -56,7 +57,16 @@ impl Planner<'_> {
         let (mut bound, mut rows, mut steps) = (given.clone(), rows, Vec::with_capacity(pending.len()));
         let mut refusal = None;
         let goals: Vec<&Goal> = pending.iter().map(|one| &one.goal).collect();
-        if let Some(core) = self.core(&goals, &bound)? {
+        if let Some(var) = self.lead.take() {
+            let first = (0..goals.len()).filter_map(|at| Some((at, leads(goals[at], var)?.count)));
+            if let Some((at, count)) = first.min_by_key(|(_, count)| *count) {
+                let op = self.operation(goals[at], &bound, rows)?;
+                bound.extend(bound_by(std::slice::from_ref(goals[at])));
+                order.push(pending.remove(at).at);
+                rows *= count as f64;
+                steps.push(Step { id: self.next_step()?, op, estimate: rows, live: Vec::new() });
+            }
+        } else if let Some(core) = self.core(&goals, &bound)? {
             let goals = core.goals.iter().filter_map(|at| match &pending[*at].goal {
                 Goal::Match(goal) => Some(goal.clone()),
                 _ => None,

@@ -285,6 +285,9 @@ pub struct PlanOptions {
     pub no_demand: bool,
     /// Whether cycles of patterns are joined all at once: always, never, or where that promises less.
     pub leap: Option<bool>,
+    /// Whether the first rows of an ordered answer are made without the others: wherever that is possible, never, or
+    /// where it promises less.
+    pub early: Option<bool>,
 }
 
 /// A binding form with its variables settled.

@@ -221,6 +221,7 @@ mod tests {
             steps: 0,
             options: PlanOptions::default(),
             depth: 0,
+            lead: None,
         };
         let mut shapes = HashMap::new();
         for rule in all {

@@ -15,6 +15,7 @@ pub mod budget;
 pub mod call;
 pub mod collection;
 pub mod column;
+pub mod early;
 pub mod emit;
 pub mod extend;
 pub mod filter;
@@ -107,8 +108,14 @@ impl<'q> Run<'q> {
         }
     }
 
-    /// Runs a plan to its end: the distinct rows over the variables that decide the answer.
+    /// Runs a plan to its end: the distinct rows over the variables that decide the answer, or those of them that come
+    /// first if no others are wanted.
     pub fn answer(&mut self, plan: &Plan) -> Result<Vec<Vec<Edn>>> {
+        if let Some(lead) = &plan.lead
+            && let Some(rows) = early::rows(self, plan, lead)?
+        {
+            return Ok(rows);
+        }
         let table = self.block(&plan.block, plan.start.clone())?.deduplicated();
         budget::check(self.budget, table.rows)?;
         Ok(answer::rows(&table, &plan.basis, self.pool))

@@ -3,14 +3,15 @@
 use std::panic::catch_unwind;
 use std::sync::Arc;
 
-use annals_query::edn::read::read_one;
+use annals_query::edn::{Edn, read_one};
+use annals_query::facts::Facts;
 use annals_query::plan::{Access, PlanOptions};
-use annals_query::{Budget, QueryArg, parse, q_with};
+use annals_query::{Answer, Budget, QueryArg, parse, q_with};
 use annals_storage::anomaly::Category;
 
 use crate::batched::Batched;
 use crate::generate::{Chance, Question, facts, question};
-use crate::{expected, sorted};
+use crate::{comparable, expected};
 
 /// How many questions are asked in a test run; a longer run is `ANNALS_PROGRAMS=200000 cargo test -p annals-query
 /// --release --test agreement random`, another one `ANNALS_SEED=7`.
@@ -37,6 +38,7 @@ fn ways(seed: u64) -> Vec<PlanOptions> {
         keep_rules: flags[((seed / 4 + n) % 3) as usize].0,
         no_demand: flags[((seed / 4 + n) % 3) as usize].1,
         leap: Some((seed / 12 + n).is_multiple_of(2)),
+        early: [None, Some(true), Some(true), Some(false)][((seed + n) % 4) as usize],
     };
     vec![PlanOptions::default(), pick(1), pick(2), pick(3)]
 }
@@ -54,37 +56,58 @@ fn ask(seed: u64) -> Outcome {
     let mut chance = Chance::new(seed);
     let facts = facts(&mut chance);
     let Question { text, args, rules } = question(&mut chance);
-    let query = parse::query_text(&text).unwrap_or_else(|error| panic!("seed {seed}: {text}: {error:?}"));
     let mut inputs = vec![QueryArg::Source(Arc::new(facts.clone()))];
     inputs.push(QueryArg::Value(read_one(&rules).expect("rules are sound").to_edn()));
     inputs.extend(args.iter().cloned().map(QueryArg::Value));
-    let want = expected(&query, &inputs, &Budget { rows: Some(ROWS), cancel: None });
-    if want.as_ref().is_err_and(|error| error.category == Category::Interrupted) {
-        return Outcome::TooLarge;
+    let (outcome, cursor) = compare(seed, &text, &inputs, &facts);
+    if let Some(cursor) = cursor {
+        // The page after the one that was asked for.
+        compare(seed, &format!("{} :after {cursor:?}]", text.trim_end_matches(']')), &inputs, &facts);
     }
+    outcome
+}
+
+/// Asks in all ways; gives the cursor of the answer, if it has one.
+fn compare(seed: u64, text: &str, inputs: &[QueryArg], facts: &Facts) -> (Outcome, Option<String>) {
+    let query = parse::query_text(text).unwrap_or_else(|error| panic!("seed {seed}: {text}: {error:?}"));
+    let want = expected(&query, inputs, &Budget { rows: Some(ROWS), ..Budget::default() });
+    if want.as_ref().is_err_and(|error| error.category == Category::Interrupted) {
+        return (Outcome::TooLarge, None);
+    }
+    let mut inputs = inputs.to_vec();
     // The naive evaluator saw the facts one by one; the fast path sees batches.
     inputs[0] = QueryArg::Source(Arc::new(Batched { facts: facts.clone(), most: 1 + seed as usize % 7 }));
+    let mut cursor = None;
     for way in ways(seed) {
-        let got = q_with(&query, &inputs, &Budget::default(), way).map(sorted);
+        let answer = q_with(&query, &inputs, &Budget::default(), way);
+        if let Ok(Answer::Relation(rows)) = &answer {
+            cursor = rows.cursor();
+        }
+        let got = answer.map(|answer| comparable(&query, answer));
         let same = match (&want, &got) {
             (Ok(want), Ok(got)) => want == got,
             (Err(_), Err(_)) => true,
             _ => false,
         };
+        let given: Vec<&Edn> = inputs.iter().filter_map(value).skip(1).collect();
         assert!(
             same,
-            "seed {seed}\n{text}\nargs {args:?}\n{way:?}\n{}\nnaive {want:?}\nfast  {got:?}",
+            "seed {seed}\n{text}\nargs {given:?}\n{way:?}\n{}\nnaive {want:?}\nfast  {got:?}",
             facts.datoms().iter().map(|datom| format!("{datom:?}\n")).collect::<String>()
         );
     }
-    match want {
-        Ok(answer)
-            if answer.as_seq().is_some_and(<[_]>::is_empty) || answer == annals_query::edn::Edn::Nil =>
-        {
-            Outcome::Nothing
-        }
+    let outcome = match want {
+        Ok(answer) if answer.as_seq().is_some_and(<[_]>::is_empty) || answer == Edn::Nil => Outcome::Nothing,
         Ok(_) => Outcome::Rows,
         Err(_) => Outcome::Refused,
+    };
+    (outcome, cursor)
+}
+
+fn value(arg: &QueryArg) -> Option<&Edn> {
+    match arg {
+        QueryArg::Value(edn) => Some(edn),
+        _ => None,
     }
 }
 
