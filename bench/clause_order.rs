@@ -2,12 +2,13 @@
 //!
 //! Questions about generated people and, if a folder with WordNet's nouns is given (`schema.edn`,
 //! `transactions.edn.gz`), closures over those; each is asked with every permutation of its clauses, rules with every
-//! permutation of their bodies. Printed are the medians of the fastest and the slowest permutation and their ratio;
+//! permutation of their bodies. Printed are the number of plans that differ in steps or expectations, the medians of the fastest and the slowest permutation and their ratio;
 //! beside them the fastest of many plans drawn at random and the fastest permutation as a ratio to that; last, what a plan
 //! without leapjoin and without stopping early takes, as a ratio to the fastest permutation.
 
 #![allow(clippy::print_stdout, clippy::disallowed_methods)]
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::Read;
 use std::path::PathBuf;
@@ -18,11 +19,11 @@ use annals::Db;
 use annals_bench::people::Chance;
 use annals_query::edn::{Edn, read::read_one};
 use annals_query::plan::PlanOptions;
-use annals_query::{Budget, QueryArg, parse, q_with};
+use annals_query::{Budget, QueryArg, explain, parse, q_with};
 
 const PEOPLE: u64 = 20_000;
 /// How often each permutation is timed, at least, and for how long all together.
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 15;
 const LONG: Duration = Duration::from_millis(1500);
 /// How many plans are drawn.
 const DRAWN: u64 = 40;
@@ -154,8 +155,8 @@ fn main() {
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
     let only = args.get(1).cloned().unwrap_or_default();
     println!(
-        "{:32} {:>5} {:>7} {:>10} {:>10} {:>6} {:>10} {:>6} {:>6}",
-        "question", "ways", "rows", "best us", "worst us", "ratio", "drawn us", "ratio", "plain"
+        "{:32} {:>5} {:>5} {:>7} {:>10} {:>10} {:>6} {:>10} {:>6} {:>6}",
+        "question", "ways", "plans", "rows", "best us", "worst us", "ratio", "drawn us", "ratio", "plain"
     );
     let people = people();
     for asked in ABOUT_PEOPLE.iter().filter(|asked| asked.name.contains(&only)) {
@@ -211,6 +212,16 @@ fn measure(db: &Db, asked: &Asked) {
     let medians: Vec<Duration> = times.into_iter().map(middle).collect();
     let (best, worst) = (medians.iter().min().copied(), medians.iter().max().copied());
     let (best, worst) = (best.unwrap_or_default(), worst.unwrap_or_default());
+    let plans: BTreeSet<Vec<(usize, u64)>> = ways
+        .iter()
+        .map(|(text, rules)| {
+            let query = parse::query_text(text).expect("a sound question");
+            let args = [source.clone(), QueryArg::Value((*rules).clone())];
+            let args = if asked.rules.is_empty() { &args[..1] } else { &args[..] };
+            let told = explain(&query, args, &budget).expect("an explanation");
+            told.lines.iter().map(|line| (line.depth, line.expected.round() as u64)).collect()
+        })
+        .collect();
     let drawn = (0..DRAWN).filter_map(|seed| {
         let options = PlanOptions { order: Some(seed), ..PlanOptions::default() };
         let once = ask(&texts[0], &rules[0], options);
@@ -226,9 +237,10 @@ fn measure(db: &Db, asked: &Asked) {
     let without = middle((0..ROUNDS).map(|_| ask(&texts[0], &rules[0], plain).0).collect());
     let (best, worst, drawn) = (micros(best), micros(worst), micros(drawn));
     println!(
-        "{:32} {:>5} {:>7} {best:>10.1} {worst:>10.1} {:>6.2} {drawn:>10.1} {:>6.2} {:>6.2}",
+        "{:32} {:>5} {:>5} {:>7} {best:>10.1} {worst:>10.1} {:>6.2} {drawn:>10.1} {:>6.2} {:>6.2}",
         asked.name,
         ways.len(),
+        plans.len(),
         found.map_or("budget".to_owned(), |rows| rows.to_string()),
         worst / best,
         best / drawn,
