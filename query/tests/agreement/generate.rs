@@ -25,11 +25,11 @@ impl Chance {
         ((x ^ (x >> 31)) >> 11) as usize % end
     }
 
-    fn one_in(&mut self, n: usize) -> bool {
+    pub(crate) fn one_in(&mut self, n: usize) -> bool {
         self.below(n) == 0
     }
 
-    fn pick<'a, V: ?Sized>(&mut self, all: &[&'a V]) -> &'a V {
+    pub(crate) fn pick<'a, V: ?Sized>(&mut self, all: &[&'a V]) -> &'a V {
         all[self.below(all.len())]
     }
 }

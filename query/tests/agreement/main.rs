@@ -7,6 +7,7 @@ mod batched;
 mod calls;
 mod generate;
 mod limits;
+mod pulled;
 mod random;
 
 use std::sync::Arc;

@@ -62,7 +62,11 @@ fn ask(seed: u64) -> Outcome {
         return Outcome::TooLarge;
     }
     // The naive evaluator saw the facts one by one; the fast path sees batches.
-    inputs[0] = QueryArg::Source(Arc::new(Batched { facts: facts.clone(), most: 1 + seed as usize % 7 }));
+    inputs[0] = QueryArg::Source(Arc::new(Batched {
+        facts: facts.clone(),
+        most: 1 + seed as usize % 7,
+        sorted: false,
+    }));
     for way in ways(seed) {
         let got = q_with(&query, &inputs, &Budget::default(), way).map(sorted);
         let same = match (&want, &got) {
