@@ -18,7 +18,7 @@ struct Order {
 }
 
 /// The facts of one attribute.
-pub struct Column {
+pub(crate) struct Column {
     attribute: Attribute,
     heap: Vec<u8>,
     by_entity: Order,
@@ -27,7 +27,7 @@ pub struct Column {
 
 impl Column {
     /// An attribute of cardinality one, and its facts.
-    pub fn new(id: u32, name: &str, value_type: Tag, facts: &[(u64, Value)]) -> Column {
+    pub(crate) fn new(id: u32, name: &str, value_type: Tag, facts: &[(u64, Value)]) -> Column {
         let attribute = Attribute {
             id: AttrId(id),
             ident: Keyword::new(name),
@@ -107,11 +107,11 @@ impl Column {
 }
 
 /// Attributes and their facts.
-pub struct Columns(BTreeMap<AttrId, Column>);
+pub(crate) struct Columns(BTreeMap<AttrId, Column>);
 
 impl Columns {
     /// These attributes.
-    pub fn new(columns: impl IntoIterator<Item = Column>) -> Columns {
+    pub(crate) fn new(columns: impl IntoIterator<Item = Column>) -> Columns {
         Columns(columns.into_iter().map(|column| (column.attribute.id, column)).collect())
     }
 }
@@ -163,6 +163,6 @@ impl Source for Columns {
 }
 
 /// The n-th entity.
-pub fn user(n: u64) -> u64 {
+pub(crate) fn user(n: u64) -> u64 {
     EntityId::new(Partition::USER, n).0
 }

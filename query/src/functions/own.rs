@@ -13,7 +13,7 @@ use annals_storage::datom::Symbol;
 use crate::edn::Edn;
 use crate::error::{Error, Result};
 
-use super::{FUNCTIONS, Fault, find, shallow};
+use super::{FUNCTIONS, Fault, bounded, find};
 use crate::aggregate;
 
 /// Why a function of the program gives nothing.
@@ -150,7 +150,7 @@ impl OwnAggregate {
 /// What came out, with the name if it is a failure.
 fn finished(name: &Symbol, result: std::result::Result<Edn, Failure>) -> Result<Edn> {
     let failed = |why: String| Error::incorrect("db.error/value-in-function", format!("`{name}`: {why}"));
-    shallow(result.map_err(|failure| failed(failure.to_string()))?).map_err(|fault| match fault {
+    bounded(result.map_err(|failure| failed(failure.to_string()))?).map_err(|fault| match fault {
         Fault::Values(why) => failed(why),
         Fault::Types | Fault::Number(_) => failed("no value".to_owned()),
     })
@@ -169,7 +169,7 @@ fn own_name(name: &str) -> Result<Symbol> {
         return refused(format!("`{name}` is not a name that a call can have"));
     }
     let of_language = |known: &&str| known.split_once('/').is_some_and(|(own, _)| own == namespace);
-    if namespace.starts_with("clojure.") || FUNCTIONS.keys().any(of_language) {
+    if namespace.starts_with("clojure.") || namespace == "edn" || FUNCTIONS.keys().any(of_language) {
         return refused(format!("`{name}` is in a namespace of the language"));
     }
     Ok(symbol)

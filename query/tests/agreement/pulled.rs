@@ -13,7 +13,7 @@ use crate::batched::Batched;
 use crate::generate::Chance;
 
 /// How many patterns are tried.
-const PATTERNS: u64 = 3_000;
+const PATTERNS: u64 = 1_500;
 
 /// Larger results are left out.
 const MAPS: usize = 2_000;
