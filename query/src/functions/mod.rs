@@ -34,7 +34,7 @@ use crate::edn::Edn;
 use crate::error::{Error, Result};
 
 pub use callee::{Callee, Context, Handed};
-pub use order::{compare, equal, total};
+pub use order::{compare, equal, is_ordered, total};
 pub use own::Functions;
 
 /// How deep a value that a function takes or makes may nest.
@@ -92,11 +92,10 @@ static FUNCTIONS: LazyLock<HashMap<&'static str, &'static Function>> = LazyLock:
 });
 
 /// Other names of some functions: what a query that was written for a Java host calls them.
-const OTHER_NAMES: [(&str, &str); 17] = [
+const OTHER_NAMES: [(&str, &str); 16] = [
     ("clojure.edn/read-string", "read-string"),
     ("edn/read-string", "read-string"),
     ("clojure.instant/read-instant-date", "time/instant"),
-    ("clojure.core/biginteger", "bigint"),
     ("biginteger", "bigint"),
     ("clojure.math/to-radians", "Math/toRadians"),
     ("clojure.math/to-degrees", "Math/toDegrees"),
@@ -115,13 +114,14 @@ const OTHER_NAMES: [(&str, &str); 17] = [
 /// The function with this name.
 pub fn find(name: &Symbol) -> Option<&'static Function> {
     let name = name.as_str();
+    let name = name.strip_prefix("clojure.core/").unwrap_or(name);
     if let Some((_, usual)) = OTHER_NAMES.iter().find(|(other, _)| *other == name) {
         return FUNCTIONS.get(usual).copied();
     }
     if let Some(name) = name.strip_prefix("clojure.math/") {
         return FUNCTIONS.get(format!("Math/{name}").as_str()).copied();
     }
-    FUNCTIONS.get(name.strip_prefix("clojure.core/").unwrap_or(name)).copied()
+    FUNCTIONS.get(name).copied()
 }
 
 /// The names of all functions, in order: for completion and for documentation.

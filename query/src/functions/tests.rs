@@ -181,6 +181,10 @@ fn far_exponents_are_refused_not_written_out() {
             "{name}"
         );
     }
+    let huge = bigdecimal::BigDecimal::new(1.into(), -1_000_000_000_000);
+    let huge = Edn::BigDec(std::sync::Arc::new(annals_storage::datom::Decimal(huge)));
+    let refused = find(&"bigint".into()).unwrap().call(&[huge]).unwrap_err();
+    assert_eq!(refused.keyword, "db.error/arithmetic");
     assert_eq!(compare(&tiny, &one), Some(Ordering::Less));
     assert_eq!(find(&"double".into()).unwrap().call(std::slice::from_ref(&tiny)).unwrap(), Edn::double(0.0));
     assert_eq!(find(&"long".into()).unwrap().call(&[tiny]).unwrap(), Edn::Int(0));
@@ -345,9 +349,7 @@ fn numbers_of_other_types() {
         ("(char 97)", "\\a"),
     ]);
     assert_eq!(call("(float 0.1)").unwrap(), Edn::Float(crate::edn::Real(f64::from(0.1f32))));
-    for text in
-        ["(int 2147483648)", "(float 1e300)", "(bigint ##NaN)", "(bigdec ##Inf)", "(bigint 1e999999999M)"]
-    {
+    for text in ["(int 2147483648)", "(float 1e300)", "(bigint ##NaN)", "(bigdec ##Inf)"] {
         refused(text, "db.error/arithmetic");
     }
     refused("(bigint \"1x\")", "db.error/value-in-function");
@@ -361,7 +363,7 @@ fn marked_arithmetic_goes_on_with_bigints() {
         ("(+' 9223372036854775807 1)", "9223372036854775808N"),
         ("(+' 1 2)", "3"),
         ("(-' -9223372036854775808)", "9223372036854775808N"),
-        ("(*' 9223372036854775807 9223372036854775807 0.5M)", "42535295865117307923698484830063984640.5M"),
+        ("(*' 9223372036854775807 9223372036854775807 0.5M)", "42535295865117307923698453892116250624.5M"),
         ("(inc' 9223372036854775807)", "9223372036854775808N"),
         ("(dec' -9223372036854775808)", "-9223372036854775809N"),
     ]);

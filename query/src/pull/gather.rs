@@ -5,14 +5,13 @@ use std::collections::BTreeMap;
 use crate::edn::Edn;
 use crate::error::{Error, Result};
 
-use super::MAPS_MAX;
 use super::grow::{Grown, Node, Part};
 use super::prepare::{Prepared, Spec};
 
 /// The map of each entity, with all others in their places; nil if nothing was found for it.
-pub(super) fn gather(prepared: &Prepared<'_>, grown: Grown) -> Result<Vec<Edn>> {
+pub(super) fn gather(prepared: &Prepared<'_>, grown: Grown, most: usize) -> Result<Vec<Edn>> {
     let Grown { mut nodes, roots } = grown;
-    refuse_large(&nodes, &roots)?;
+    refuse_large(&nodes, &roots, most)?;
     let mut maps = Maps(nodes.iter().map(|node| (node.uses, Edn::Nil)).collect());
     for at in (0..nodes.len()).rev() {
         let node = &mut nodes[at];
@@ -32,14 +31,14 @@ pub(super) fn gather(prepared: &Prepared<'_>, grown: Grown) -> Result<Vec<Edn>> 
 }
 
 /// A result in which shared nodes stand again and again can be far larger than its nodes.
-fn refuse_large(nodes: &[Node], roots: &[usize]) -> Result<()> {
+fn refuse_large(nodes: &[Node], roots: &[usize], most: usize) -> Result<()> {
     let mut sizes = vec![1u64; nodes.len()];
     for at in (0..nodes.len()).rev() {
         let wild = nodes[at].wild.iter().map(|(_, part)| part);
         let parts = wild.chain(nodes[at].found.iter().flatten());
         sizes[at] = parts.map(|part| size(part, &sizes)).fold(1, u64::saturating_add);
     }
-    if roots.iter().all(|root| sizes[*root] <= MAPS_MAX as u64) { Ok(()) } else { Err(too_large()) }
+    if roots.iter().all(|root| sizes[*root] <= most as u64) { Ok(()) } else { Err(too_large(most)) }
 }
 
 fn size(part: &Part, sizes: &[u64]) -> u64 {
@@ -51,15 +50,15 @@ fn size(part: &Part, sizes: &[u64]) -> u64 {
 }
 
 /// The error for a result with too many maps.
-pub(super) fn too_large() -> Error {
-    let message = format!("the result for one entity has more than {MAPS_MAX} maps");
+pub(super) fn too_large(most: usize) -> Error {
+    let message = format!("the result for one entity has more than {most} maps");
     Error::incorrect("db.error/pull-too-large", message).hint("limit the attributes with many values")
 }
 
 /// What stands under a spec's key, if anything does.
 fn finished(spec: &Spec<'_>, found: Option<Edn>) -> Result<Option<Edn>> {
     let default = || spec.default.clone();
-    match (spec.xform, found) {
+    match (&spec.xform, found) {
         (None, found) => Ok(found.or_else(default)),
         (Some(xform), Some(value)) => xform.call(&[value]).map(Some),
         // A function that makes nothing of nil leaves the default; one that refuses nil does too.

@@ -16,7 +16,7 @@ use crate::source::{Attribute, Source};
 
 use super::fetch::{Row, Way, fetch};
 use super::prepare::{Pattern, PatternId, Prepared, Spec, Sub, id_key};
-use super::{DEPTH_MAX, LIMIT_DEFAULT, MAPS_MAX};
+use super::{DEPTH_MAX, LIMIT_DEFAULT};
 
 /// One map of the results.
 pub(super) struct Node {
@@ -52,13 +52,14 @@ pub(super) struct Grown {
     pub(super) roots: Vec<usize>,
 }
 
-/// The nodes of the results of `entities`; none if they are more than one entity's result may have.
+/// The nodes of the results of `entities`; none if they are more than `most`.
 pub(super) fn grow(
     source: &dyn Source,
     prepared: &Prepared<'_>,
     entities: &[EntityId],
+    most: usize,
 ) -> Result<Option<Grown>> {
-    let mut tree = Tree { source, prepared, nodes: Vec::new(), shared: HashMap::new(), is_full: false };
+    let mut tree = Tree { source, prepared, nodes: Vec::new(), shared: HashMap::new(), most, is_full: false };
     let mut roots = Vec::with_capacity(entities.len());
     let mut known: HashMap<EntityId, usize> = HashMap::with_capacity(entities.len());
     let outermost = prepared.outermost();
@@ -95,7 +96,9 @@ struct Tree<'t> {
     nodes: Vec<Node>,
     /// The shared nodes of the level that is made.
     shared: HashMap<(PatternId, EntityId), usize>,
-    /// There are more nodes than one result may have.
+    /// How many nodes there may be.
+    most: usize,
+    /// There would be more.
     is_full: bool,
 }
 
@@ -120,7 +123,7 @@ impl<'t> Tree<'t> {
         };
         let node = match known {
             Some(node) => node,
-            None if self.nodes.len() >= MAPS_MAX => {
+            None if self.nodes.len() >= self.most => {
                 self.is_full = true;
                 return Part::Value(Edn::Nil);
             }

@@ -26,7 +26,10 @@ use annals_storage::datom::EntityId;
 use crate::ast::PullPattern;
 use crate::edn::Edn;
 use crate::error::{Error, Result};
+use crate::functions::Functions;
 use crate::source::Source;
+
+use prepare::Prepared;
 
 /// How many values of an attribute with many are given, if the pattern does not say.
 pub const LIMIT_DEFAULT: usize = 1000;
@@ -42,6 +45,16 @@ const TOGETHER_MAX: usize = 1 << 14;
 
 /// What the pattern says of each entity, in their order.
 pub fn pull(source: &dyn Source, pattern: &PullPattern, entities: &[EntityId]) -> Result<Vec<Edn>> {
+    pull_with(source, &Functions::default(), pattern, entities)
+}
+
+/// As [`pull`], with functions of the program for `:xform`.
+pub fn pull_with(
+    source: &dyn Source,
+    functions: &Functions,
+    pattern: &PullPattern,
+    entities: &[EntityId],
+) -> Result<Vec<Edn>> {
     if source.is_history() {
         return Err(Error::incorrect(
             "db.error/unsupported-on-history",
@@ -49,13 +62,23 @@ pub fn pull(source: &dyn Source, pattern: &PullPattern, entities: &[EntityId]) -
         )
         .hint("pull from the database as of a moment, or query the history"));
     }
-    let prepared = prepare::prepare(source, pattern)?;
+    let prepared = prepare::prepare(source, functions, pattern)?;
+    pull_within(source, &prepared, entities, MAPS_MAX)
+}
+
+/// With at most so many maps of one entity, and so many at once.
+fn pull_within(
+    source: &dyn Source,
+    prepared: &Prepared<'_>,
+    entities: &[EntityId],
+    most: usize,
+) -> Result<Vec<Edn>> {
     let mut pulled = Vec::with_capacity(entities.len());
-    let mut left: Vec<&[EntityId]> = entities.chunks(TOGETHER_MAX).rev().collect();
+    let mut left: Vec<&[EntityId]> = entities.chunks(TOGETHER_MAX.min(most)).rev().collect();
     while let Some(some) = left.pop() {
-        match grow::grow(source, &prepared, some)? {
-            Some(grown) => pulled.extend(gather::gather(&prepared, grown)?),
-            None if some.len() == 1 => return Err(gather::too_large()),
+        match grow::grow(source, prepared, some, most)? {
+            Some(grown) => pulled.extend(gather::gather(prepared, grown, most)?),
+            None if some.len() == 1 => return Err(gather::too_large(most)),
             None => {
                 let (first, second) = some.split_at(some.len() / 2);
                 left.extend([second, first]);

@@ -9,7 +9,8 @@ use annals_storage::datom::{AttrId, Tag};
 use crate::ast::{PullLimit, PullPattern, PullSpec, PullSub};
 use crate::edn::Edn;
 use crate::error::{Error, Result};
-use crate::functions::{self, Function};
+use crate::functions::Functions;
+use crate::functions::own::OverValues;
 use crate::source::{Attribute, Source};
 
 use super::LIMIT_DEFAULT;
@@ -44,7 +45,7 @@ pub(super) struct Spec<'s> {
     pub(super) key: Edn,
     pub(super) limit: usize,
     pub(super) default: Option<Edn>,
-    pub(super) xform: Option<&'static Function>,
+    pub(super) xform: Option<OverValues>,
     pub(super) sub: Sub,
 }
 
@@ -103,21 +104,30 @@ pub(super) fn id_key() -> Edn {
     Edn::keyword("db/id")
 }
 
-pub(super) fn prepare<'s>(source: &'s dyn Source, pattern: &PullPattern) -> Result<Prepared<'s>> {
+pub(super) fn prepare<'s>(
+    source: &'s dyn Source,
+    functions: &Functions,
+    pattern: &PullPattern,
+) -> Result<Prepared<'s>> {
     let component = Pattern::new(source, true, Some(id_key()), Vec::new());
     let mut prepared = Prepared { patterns: vec![component] };
-    add(source, pattern, &mut prepared)?;
+    add(source, functions, pattern, &mut prepared)?;
     Ok(prepared)
 }
 
-fn add<'s>(source: &'s dyn Source, pattern: &PullPattern, prepared: &mut Prepared<'s>) -> Result<PatternId> {
+fn add<'s>(
+    source: &'s dyn Source,
+    functions: &Functions,
+    pattern: &PullPattern,
+    prepared: &mut Prepared<'s>,
+) -> Result<PatternId> {
     let mut id_key = pattern.wildcard.then(id_key);
     let mut specs = Vec::with_capacity(pattern.specs.len());
     for spec in &pattern.specs {
         if spec.attr.as_str() == "db/id" && !spec.reverse {
             id_key = Some(spec.key.clone());
         } else {
-            specs.push(prepare_spec(source, spec, prepared).map_err(|error| error.at(spec.span))?);
+            specs.push(prepare_spec(source, functions, spec, prepared).map_err(|error| error.at(spec.span))?);
         }
     }
     let mut pattern = Pattern::new(source, pattern.wildcard, id_key, specs);
@@ -128,6 +138,7 @@ fn add<'s>(source: &'s dyn Source, pattern: &PullPattern, prepared: &mut Prepare
 
 fn prepare_spec<'s>(
     source: &'s dyn Source,
+    functions: &Functions,
     spec: &PullSpec,
     prepared: &mut Prepared<'s>,
 ) -> Result<Spec<'s>> {
@@ -141,11 +152,7 @@ fn prepare_spec<'s>(
         );
         return Err(Error::incorrect("db.error/invalid-pull", message));
     }
-    let xform = spec.xform.as_ref().map(|name| {
-        let function = functions::find(name).ok_or_else(|| functions::unknown(name))?;
-        function.check_count(1)?;
-        Ok::<_, Error>(function)
-    });
+    let xform = spec.xform.as_ref().map(|name| functions.over_one_value(name));
     Ok(Spec {
         attribute,
         reverse: spec.reverse,
@@ -159,7 +166,7 @@ fn prepare_spec<'s>(
         xform: xform.transpose()?,
         sub: match &spec.sub {
             PullSub::Default => Sub::Default,
-            PullSub::Pattern(pattern) => Sub::Pattern(add(source, pattern, prepared)?),
+            PullSub::Pattern(pattern) => Sub::Pattern(add(source, functions, pattern, prepared)?),
             PullSub::Levels(levels) => Sub::Again(Some(*levels)),
             PullSub::Unbounded => Sub::Again(None),
         },

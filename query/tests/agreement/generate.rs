@@ -321,7 +321,10 @@ impl Writer<'_> {
                 let (x, y) = (self.known('e'), self.known('k'));
                 format!("[({} {x} {y})]", self.chance.pick(&["=", "!="]))
             }
-            4 => format!("[(+ {} 1) {}]", self.known('l'), self.integer_var()),
+            4 => {
+                let name = self.chance.pick(&["+", "+'", "bit-xor", "bit-and", "max", "min", "quot", "mod"]);
+                format!("[({name} {} 1) {}]", self.known('l'), self.integer_var())
+            }
             5 => match self.chance.below(4) {
                 0 => format!("[(ground [1 2 3]) [{} ...]]", self.integer_var()),
                 1 => format!("[(get-else $ {} :x/num 0) {}]", self.known('e'), self.integer_var()),
