@@ -436,6 +436,11 @@ impl Source for Db {
         self.view.history
     }
 
+    fn is_sorted(&self) -> bool {
+        // Other views come in a sorted stream for each place they are kept in.
+        self.view == View::default()
+    }
+
     fn entity_with(&self, a: AttrId, v: ValueRef<'_>) -> annals_query::Result<Option<EntityId>> {
         let mut found = None;
         Source::scan(self, &Pattern::value(a, v), &mut |batch| {

@@ -242,6 +242,49 @@ mod tests {
                           {:db/ident :boat/fuel :db/valueType :db.type/long :db/cardinality :db.cardinality/one}]";
 
     #[test]
+    fn what_is_pulled_is_what_the_view_shows() {
+        let conn = crate::connect("mem:").unwrap().database("main").unwrap();
+        conn.transact(BOATS).unwrap();
+        conn.transact(
+            "[{:db/ident :boat/mate :db/valueType :db.type/ref :db/cardinality :db.cardinality/many}]",
+        )
+        .unwrap();
+        let first =
+            conn.transact("[{:db/ident :the/argo :boat/name \"Argo\" :boat/fuel 10}]").unwrap().db_after;
+        conn.transact(
+            "[{:boat/name \"Fram\" :boat/fuel 7 :boat/mate :the/argo} [:db/add :the/argo :boat/fuel 25]]",
+        )
+        .unwrap();
+        let now = conn.db();
+        let argo = now.entid(":the/argo").unwrap().unwrap();
+        let pattern = "[:boat/name :boat/fuel {:boat/_mate [:boat/name]}]";
+        let pulled = |db: &Db| db.pull(pattern, argo).unwrap().to_string();
+        let text = |text: &str| edn::read_one(text).unwrap().to_edn().to_string();
+        let mates = "{:boat/name \"Argo\" :boat/fuel 25 :boat/_mate [{:boat/name \"Fram\"}]}";
+        assert_eq!(pulled(&now), text(mates));
+        assert_eq!(pulled(&now.as_of(first.basis_t())), text("{:boat/name \"Argo\" :boat/fuel 10}"));
+        let since = now.since(first.basis_t());
+        assert_eq!(pulled(&since), text("{:boat/fuel 25 :boat/_mate [{:boat/name \"Fram\"}]}"));
+        let with = now.with("[[:db/retract :the/argo :boat/name \"Argo\"]]").unwrap().db_after;
+        assert_eq!(pulled(&with), text("{:boat/fuel 25 :boat/_mate [{:boat/name \"Fram\"}]}"));
+        let fuel = now.entid(":boat/fuel").unwrap().unwrap();
+        let dry = now.filter(move |_, datom| datom.a.entity() != fuel);
+        assert_eq!(pulled(&dry), text("{:boat/name \"Argo\" :boat/_mate [{:boat/name \"Fram\"}]}"));
+        // Every kind of name; what names nothing is nil and keeps its place.
+        let names: [EntityName; 4] =
+            [argo.into(), ":the/argo".into(), (":boat/name", "None").into(), (":boat/name", "Argo").into()];
+        let all = now.pull_many("[:boat/fuel]", names).unwrap();
+        let shown: Vec<String> = all.iter().map(ToString::to_string).collect();
+        assert_eq!(shown, ["{:boat/fuel 25}", "{:boat/fuel 25}", "nil", "{:boat/fuel 25}"]);
+        // Through a since view a lookup ref of before resolves to nothing.
+        assert_eq!(since.pull("[:boat/fuel]", (":boat/name", "Argo")).unwrap(), Edn::Nil);
+        assert_eq!(
+            now.history().pull(pattern, argo).unwrap_err().keyword(),
+            "db.error/unsupported-on-history"
+        );
+    }
+
+    #[test]
     fn what_a_transaction_did_joins_with_the_database_after() {
         let conn = crate::connect("mem:").unwrap().database("main").unwrap();
         conn.transact(BOATS).unwrap();

@@ -102,7 +102,9 @@ fn pull_column(
         pulled.insert(entity(&row[at])?, Edn::Nil);
     }
     let entities: Vec<EntityId> = pulled.keys().copied().collect();
-    for (slot, edn) in pulled.values_mut().zip(pull::pull(source, pattern, &entities)?) {
+    for (slot, edn) in
+        pulled.values_mut().zip(pull::pull_with(source, inputs.functions(), pattern, &entities)?)
+    {
         *slot = edn;
     }
     for row in rows.iter_mut() {

@@ -82,6 +82,12 @@ pub trait Source: Send + Sync {
         false
     }
 
+    /// True if every scan hands on the values of one attribute of one entity ascending, and the entities that have one
+    /// value of an attribute too: whoever wants the least may then stop early.
+    fn is_sorted(&self) -> bool {
+        false
+    }
+
     /// The entity that has this value of a unique attribute in this view.
     fn entity_with(&self, a: AttrId, v: ValueRef<'_>) -> Result<Option<EntityId>> {
         let mut found = None;

@@ -212,13 +212,13 @@ impl Accumulator {
             }
             State::Sum(sum) => sum.add(value).map_err(|why| why.named(name))?,
             State::Extreme(best) => {
-                comparable(name, if self.taken == 0 { value } else { best }, value)?;
+                ordered(name, value)?;
                 if self.taken == 0 || functions::total(value, best) == self.aggregate.wanted() {
                     *best = value.clone();
                 }
             }
             State::All(values) => {
-                self.aggregate.admits(values.first(), value)?;
+                self.aggregate.admits(value)?;
                 values.push(value.clone());
             }
             State::Own(_, _, values) => values.push(value.clone()),
@@ -239,12 +239,7 @@ impl Accumulator {
                 self.add(&best)?;
                 self.taken -= 1;
             }
-            (State::All(values), State::All(more)) => {
-                if let Some(first) = more.first() {
-                    self.aggregate.admits(values.first(), first)?;
-                }
-                values.extend(more);
-            }
+            (State::All(values), State::All(more)) => values.extend(more),
             (State::Own(_, _, values), State::Own(_, _, more)) => values.extend(more),
             _ => unreachable!("accumulators of one aggregate have states of one kind"),
         }
@@ -284,14 +279,14 @@ impl Aggregate {
         if matches!(self, Aggregate::Max | Aggregate::MaxN(_)) { Ordering::Greater } else { Ordering::Less }
     }
 
-    /// Refuses a value that the aggregate cannot take, or not together with those before it.
-    fn admits(self, first: Option<&Edn>, value: &Edn) -> Result<()> {
+    /// Refuses a value that the aggregate cannot take.
+    fn admits(self, value: &Edn) -> Result<()> {
         use Aggregate as A;
         match self {
             A::Median | A::Variance | A::Stddev if Number::of(value).is_none() => {
                 Err(refused_types(self.name(), std::slice::from_ref(value)))
             }
-            A::MinN(_) | A::MaxN(_) => comparable(self.name(), first.unwrap_or(value), value),
+            A::MinN(_) | A::MaxN(_) => ordered(self.name(), value),
             _ => Ok(()),
         }
     }
@@ -320,11 +315,9 @@ impl Aggregate {
     }
 }
 
-fn comparable(name: &str, x: &Edn, y: &Edn) -> Result<()> {
-    match functions::compare(x, y) {
-        Some(_) => Ok(()),
-        None => Err(refused_types(name, &[x.clone(), y.clone()])),
-    }
+/// Refuses a value that has no order to others, whatever these are.
+fn ordered(name: &str, value: &Edn) -> Result<()> {
+    if functions::is_ordered(value) { Ok(()) } else { Err(refused_types(name, std::slice::from_ref(value))) }
 }
 
 fn median(sorted: &[Edn]) -> Edn {

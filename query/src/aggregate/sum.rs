@@ -6,11 +6,10 @@
 
 use bigdecimal::BigDecimal;
 use num_bigint::BigInt;
-use num_traits::Zero;
 
 use crate::edn::Edn;
 use crate::error::Error;
-use crate::functions::number::{BITS_MAX, Number, bigdec, bigint, comparable_scales};
+use crate::functions::number::{Number, SCALES_MAX, bigdec, bigint, comparable_scales};
 use crate::functions::refused_types;
 
 /// A total of numbers of any types.
@@ -18,8 +17,34 @@ use crate::functions::refused_types;
 pub struct Sum {
     ints: i128,
     bigs: Option<BigInt>,
-    decs: Option<BigDecimal>,
+    decs: Option<Decimals>,
     reals: Option<ExactSum>,
+}
+
+/// A total of decimals. Which of them are too far apart does not depend on their order.
+#[derive(Clone, Debug)]
+struct Decimals {
+    sum: BigDecimal,
+    /// The least and the greatest scale among the terms.
+    scales: (i64, i64),
+}
+
+impl Decimals {
+    fn of(d: &BigDecimal) -> Decimals {
+        let scale = d.fractional_digit_count();
+        Decimals { sum: d.clone(), scales: (scale, scale) }
+    }
+
+    fn add(&mut self, other: &Decimals) -> Result<(), Refused> {
+        let (low, high) = self.scales;
+        self.scales = (low.min(other.scales.0), high.max(other.scales.1));
+        let apart = self.scales.1.checked_sub(self.scales.0);
+        if apart.is_none_or(|apart| apart > SCALES_MAX) {
+            return Err(Refused::TooLarge);
+        }
+        self.sum += &other.sum;
+        Ok(())
+    }
 }
 
 /// Why a sum is refused; [`Refused::named`] adds by which aggregate.
@@ -48,8 +73,8 @@ impl Sum {
     pub fn add(&mut self, value: &Edn) -> Result<(), Refused> {
         match Number::of(value).ok_or_else(|| Refused::Type(value.clone()))? {
             Number::Int(n) => self.ints += i128::from(n),
-            Number::Big(n) => self.add_big(n)?,
-            Number::Dec(d) => self.add_dec(d)?,
+            Number::Big(n) => self.add_big(n),
+            Number::Dec(d) => self.add_decs(&Decimals::of(d))?,
             Number::Real(x) => self.reals.get_or_insert_default().add(x),
         }
         Ok(())
@@ -58,28 +83,27 @@ impl Sum {
     /// Adds another sum.
     pub fn merge(&mut self, other: Sum) -> Result<(), Refused> {
         self.ints += other.ints;
-        other.bigs.iter().try_for_each(|n| self.add_big(n))?;
-        other.decs.iter().try_for_each(|d| self.add_dec(d))?;
+        other.bigs.iter().for_each(|n| self.add_big(n));
+        other.decs.iter().try_for_each(|decs| self.add_decs(decs))?;
         if let Some(reals) = other.reals {
             self.reals.get_or_insert_default().merge(&reals);
         }
         Ok(())
     }
 
-    fn add_big(&mut self, n: &BigInt) -> Result<(), Refused> {
-        let sum = self.bigs.get_or_insert_default();
-        *sum += n;
-        if sum.bits() > BITS_MAX { Err(Refused::TooLarge) } else { Ok(()) }
+    /// Each is within the limit, so their total is not much beyond it; it is judged at the end.
+    fn add_big(&mut self, n: &BigInt) {
+        *self.bigs.get_or_insert_default() += n;
     }
 
-    fn add_dec(&mut self, d: &BigDecimal) -> Result<(), Refused> {
-        let Some(sum) = &mut self.decs else {
-            self.decs = Some(d.clone());
-            return Ok(());
-        };
-        comparable_scales(sum, d).map_err(|_| Refused::TooLarge)?;
-        *sum += d;
-        Ok(())
+    fn add_decs(&mut self, decs: &Decimals) -> Result<(), Refused> {
+        match &mut self.decs {
+            Some(sum) => sum.add(decs),
+            None => {
+                self.decs = Some(decs.clone());
+                Ok(())
+            }
+        }
     }
 
     /// The total in the highest type among the terms.
@@ -91,8 +115,8 @@ impl Sum {
         match (self.decs, self.bigs) {
             (Some(decs), bigs) => {
                 let whole = BigDecimal::from(whole + bigs.unwrap_or_default());
-                comparable_scales(&decs, &whole).map_err(|_| Refused::TooLarge)?;
-                bigdec(decs + whole).map_err(|_| Refused::TooLarge)
+                comparable_scales(&decs.sum, &whole).map_err(|_| Refused::TooLarge)?;
+                bigdec(decs.sum + whole).map_err(|_| Refused::TooLarge)
             }
             (None, Some(bigs)) => bigint(bigs + whole).map_err(|_| Refused::TooLarge),
             (None, None) => i64::try_from(self.ints).map(Edn::Int).map_err(|_| Refused::TooLarge),
@@ -107,7 +131,7 @@ impl Sum {
         }
         sum.add(self.ints as f64);
         sum.add(self.bigs.as_ref().map_or(0.0, super::big_as_f64));
-        sum.add(self.decs.as_ref().filter(|d| !d.is_zero()).map_or(0.0, |d| Number::Dec(d).to_f64()));
+        sum.add(self.decs.as_ref().map_or(0.0, |decs| Number::Dec(&decs.sum).to_f64()));
         sum.value()
     }
 }

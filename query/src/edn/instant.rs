@@ -105,7 +105,7 @@ fn offset(input: &str) -> Option<i64> {
 }
 
 /// Days from 1970-01-01 to a date; `None` if there is no such day.
-fn days_of(year: i64, month: i64, day: i64) -> Option<i64> {
+pub(crate) fn days_of(year: i64, month: i64, day: i64) -> Option<i64> {
     let (cycles, year) = (year.div_euclid(CYCLE_YEARS), year.rem_euclid(CYCLE_YEARS));
     let date =
         Date::new(i16::try_from(year + 1600).ok()?, i8::try_from(month).ok()?, i8::try_from(day).ok()?)
@@ -114,7 +114,7 @@ fn days_of(year: i64, month: i64, day: i64) -> Option<i64> {
 }
 
 /// The date so many days after 1970-01-01.
-fn date_of(days: i64) -> (i64, i8, i8) {
+pub(crate) fn date_of(days: i64) -> (i64, i8, i8) {
     let (cycles, day) = (days.div_euclid(CYCLE_DAYS), days.rem_euclid(CYCLE_DAYS));
     let span = jiff::Span::new().days(day);
     let date = epoch().checked_add(span).expect("within 400 years after 1970");

@@ -3,10 +3,13 @@
 //! The result has the higher type of the two: long, bigint, bigdec, double. Longs are checked, never wrapped; division
 //! of integers drops the fraction; a decimal quotient is exact or an error; doubles follow IEEE 754.
 
-use bigdecimal::BigDecimal;
-use num_traits::{Signed, ToPrimitive, Zero};
+use std::str::FromStr;
 
-use crate::edn::Edn;
+use bigdecimal::BigDecimal;
+use num_bigint::BigInt;
+use num_traits::{FromPrimitive, Signed, ToPrimitive, Zero};
+
+use crate::edn::{Edn, Real};
 
 use super::number::{self, BITS_MAX, DIVIDED_BY_ZERO, Number, Pair, TOO_LARGE, bigdec, bigint};
 use super::{Fault, Function, MANY, Outcome, function};
@@ -18,6 +21,14 @@ pub(super) const TABLE: &[Function] = &[
     }),
     function("*", 1, MANY, |args| fold(args, multiply)),
     function("/", 2, MANY, |args| fold(args, divide)),
+    function("+'", 1, MANY, |args| fold(args, |x, y| promoting(x, y, add))),
+    function("-'", 1, MANY, |args| {
+        let minus: fn(&Edn, &Edn) -> Outcome = |x, y| promoting(x, y, subtract);
+        if args.len() == 1 { minus(&Edn::Int(0), &args[0]) } else { fold(args, minus) }
+    }),
+    function("*'", 1, MANY, |args| fold(args, |x, y| promoting(x, y, multiply))),
+    function("inc'", 1, 1, |args| promoting(&args[0], &Edn::Int(1), add)),
+    function("dec'", 1, 1, |args| promoting(&args[0], &Edn::Int(1), subtract)),
     function("quot", 2, 2, |args| whole(&args[0], &args[1], Whole::Quotient)),
     function("rem", 2, 2, |args| whole(&args[0], &args[1], Whole::Remainder)),
     function("mod", 2, 2, |args| whole(&args[0], &args[1], Whole::Modulus)),
@@ -33,6 +44,24 @@ pub(super) const TABLE: &[Function] = &[
     function("even?", 1, 1, |args| Ok(Edn::Bool(!odd(&args[0])?))),
     function("odd?", 1, 1, |args| Ok(Edn::Bool(odd(&args[0])?))),
     function("long", 1, 1, |args| to_long(&args[0])),
+    function("int", 1, 1, |args| match &args[0] {
+        Edn::Char(c) => Ok(Edn::Int(i64::from(u32::from(*c)))),
+        arg => match to_long(arg)? {
+            Edn::Int(n) if i32::try_from(n).is_err() => Err(Fault::Number("the result does not fit an int")),
+            fits => Ok(fits),
+        },
+    }),
+    function("bigint", 1, 1, |args| to_bigint(&args[0])),
+    function("bigdec", 1, 1, |args| to_bigdec(&args[0])),
+    function("float", 1, 1, |args| {
+        let x = number(&args[0])?.to_f64();
+        match x as f32 {
+            narrow if narrow.is_infinite() && x.is_finite() => {
+                Err(Fault::Number("the result does not fit a float"))
+            }
+            narrow => Ok(Edn::Float(Real(f64::from(narrow)))),
+        }
+    }),
     function("double", 1, 1, |args| Ok(Edn::double(number(&args[0])?.to_f64()))),
 ];
 
@@ -47,6 +76,14 @@ fn pair(x: &Edn, y: &Edn) -> Result<Pair, Fault> {
 fn fold(args: &[Edn], step: fn(&Edn, &Edn) -> Outcome) -> Outcome {
     number(&args[0])?;
     args[1..].iter().try_fold(args[0].clone(), |so_far, arg| step(&so_far, arg))
+}
+
+/// A step that goes on with bigints where the result does not fit a long.
+fn promoting(x: &Edn, y: &Edn, step: fn(&Edn, &Edn) -> Outcome) -> Outcome {
+    match (step(x, y), x, y) {
+        (Err(Fault::Number(_)), Edn::Int(n), Edn::Int(_)) => step(&bigint(BigInt::from(*n))?, y),
+        (result, ..) => result,
+    }
 }
 
 fn long(n: Option<i64>) -> Outcome {
@@ -164,5 +201,46 @@ fn to_long(edn: &Edn) -> Outcome {
         Number::Dec(d) if d.abs() > u64::MAX => None,
         Number::Dec(d) => d.with_scale(0).to_i64(),
         Number::Real(x) => x.to_i64(),
+    })
+}
+
+/// The most digits of a number that is read from a text.
+const DIGITS_MAX: usize = BITS_MAX as usize / 4;
+
+fn parsed<N: FromStr>(text: &str) -> Result<N, Fault> {
+    if text.len() > DIGITS_MAX {
+        return Err(TOO_LARGE);
+    }
+    text.parse().map_err(|_| Fault::Values(format!("{text:?} is no such number")))
+}
+
+fn to_bigint(edn: &Edn) -> Outcome {
+    if let Edn::String(text) = edn {
+        return bigint(parsed(text)?);
+    }
+    bigint(match number(edn)? {
+        Number::Int(n) => BigInt::from(n),
+        Number::Big(n) => n.clone(),
+        Number::Dec(d) if d.fractional_digit_count() < -(DIGITS_MAX as i64) => return Err(TOO_LARGE),
+        Number::Dec(d) if d.abs() < 1 => BigInt::default(),
+        Number::Dec(d) => d.with_scale(0).into_bigint_and_scale().0,
+        Number::Real(x) => BigInt::from_f64(x).ok_or(NOT_FINITE)?,
+    })
+}
+
+/// Not a number that digits can tell.
+const NOT_FINITE: Fault = Fault::Number("NaN and the infinities have no such value");
+
+fn to_bigdec(edn: &Edn) -> Outcome {
+    bigdec(match edn {
+        Edn::String(text) => parsed(text)?,
+        _ => match number(edn)? {
+            Number::Int(n) => BigDecimal::from(n),
+            Number::Big(n) => BigDecimal::from(n.clone()),
+            Number::Dec(_) => return Ok(edn.clone()),
+            Number::Real(x) if !x.is_finite() => return Err(NOT_FINITE),
+            // The fewest digits that tell the double: what it is printed as.
+            Number::Real(x) => parsed(&format!("{x:?}"))?,
+        },
     })
 }

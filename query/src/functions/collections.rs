@@ -6,27 +6,24 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::edn::Edn;
 
-use super::{Fault, Function, MANY, Outcome, compare, function, shallow, total};
-
-/// The most elements `range` makes.
-const RANGE_MAX: i64 = 1_000_000;
+use super::{Fault, Function, MANY, Outcome, PARTS_MAX, bounded, compare, function, too_many, total};
 
 pub(super) const TABLE: &[Function] = &[
-    function("tuple", 1, MANY, |args| shallow(Edn::Vector(args.to_vec()))),
+    function("tuple", 1, MANY, |args| bounded(Edn::Vector(args.to_vec()))),
     function("untuple", 1, 1, |args| {
         args[0].as_seq().map(|slots| Edn::Vector(slots.to_vec())).ok_or(Fault::Types)
     }),
-    function("vector", 0, MANY, |args| shallow(Edn::Vector(args.to_vec()))),
-    function("list", 0, MANY, |args| shallow(Edn::List(args.to_vec()))),
+    function("vector", 0, MANY, |args| bounded(Edn::Vector(args.to_vec()))),
+    function("list", 0, MANY, |args| bounded(Edn::List(args.to_vec()))),
     function("vec", 1, 1, |args| Ok(Edn::Vector(elements(&args[0])?.cloned().collect()))),
     function("set", 1, 1, |args| Ok(Edn::Set(elements(&args[0])?.cloned().collect()))),
-    function("hash-set", 0, MANY, |args| shallow(Edn::Set(args.iter().cloned().collect()))),
+    function("hash-set", 0, MANY, |args| bounded(Edn::Set(args.iter().cloned().collect()))),
     function("hash-map", 0, MANY, |args| {
         let (pairs, odd) = args.as_chunks::<2>();
         if !odd.is_empty() {
             return Err(Fault::Values("a key without a value".into()));
         }
-        shallow(Edn::Map(
+        bounded(Edn::Map(
             pairs.iter().map(|[key, value]| (key.clone(), value.clone())).collect::<BTreeMap<_, _>>(),
         ))
     }),
@@ -65,9 +62,12 @@ pub(super) const TABLE: &[Function] = &[
     function("concat", 0, MANY, |args| {
         let mut parts = Vec::new();
         for arg in args {
-            parts.extend(elements(arg)?.cloned());
+            parts.extend(elements(arg)?.take(PARTS_MAX + 1).cloned());
+            if parts.len() > PARTS_MAX {
+                return Err(too_many());
+            }
         }
-        Ok(Edn::List(parts))
+        bounded(Edn::List(parts))
     }),
     function("range", 1, 3, range),
 ];
@@ -91,7 +91,7 @@ fn count(edn: &Edn) -> Result<usize, Fault> {
     }
 }
 
-fn get(from: &Edn, key: &Edn) -> Option<Edn> {
+pub(super) fn get(from: &Edn, key: &Edn) -> Option<Edn> {
     match (from, key) {
         (Edn::Map(pairs), key) => pairs.get(key).cloned(),
         (Edn::Set(parts), key) => parts.get(key).cloned(),
@@ -122,14 +122,13 @@ fn range(args: &[Edn]) -> Outcome {
         [start, end, step] => (start, end, step),
         _ => return Err(Fault::Types),
     };
-    let too_long = || Fault::Values(format!("more than {RANGE_MAX} elements"));
     let reach = if step < 0 { start - end } else { end - start };
     if reach <= 0 {
         return Ok(Edn::List(Vec::new()));
     }
-    let length = if step == 0 { return Err(too_long()) } else { (reach - 1) / step.abs() + 1 };
-    if length > i128::from(RANGE_MAX) {
-        return Err(too_long());
+    let length = if step == 0 { return Err(too_many()) } else { (reach - 1) / step.abs() + 1 };
+    if length > PARTS_MAX as i128 {
+        return Err(too_many());
     }
     Ok(Edn::List((0..length).map(|at| Edn::Int((start + at * step) as i64)).collect()))
 }

@@ -51,8 +51,4 @@ pub(super) const TABLE: &[Function] = &[
     }),
     function("identity", 1, 1, |args| Ok(args[0].clone())),
     function("ground", 1, 1, |args| Ok(args[0].clone())),
-    function("inst-ms", 1, 1, |args| match args[0] {
-        Edn::Inst(micros) => Ok(Edn::Int(micros.div_euclid(1000))),
-        _ => Err(Fault::Types),
-    }),
 ];

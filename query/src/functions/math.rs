@@ -1,4 +1,4 @@
-//! Roots, powers, logarithms and rounding, under the names of Java's `Math` (`clojure.math` is the same).
+//! Roots, powers, logarithms, angles and rounding, under the names of Java's `Math` (`clojure.math` is the same).
 //!
 //! What is exact stays exact: `floor`, `ceil` and `signum` of an integer are integers, as `round` always is. The others
 //! give doubles and follow IEEE 754: the root of a negative number is NaN. `Math/pow` gives a double, as in Java.
@@ -22,6 +22,16 @@ pub(super) const TABLE: &[Function] = &[
     of_double!("Math/exp", f64::exp),
     of_double!("Math/log", f64::ln),
     of_double!("Math/log10", f64::log10),
+    of_double!("Math/sin", f64::sin),
+    of_double!("Math/cos", f64::cos),
+    of_double!("Math/tan", f64::tan),
+    of_double!("Math/asin", f64::asin),
+    of_double!("Math/acos", f64::acos),
+    of_double!("Math/atan", f64::atan),
+    of_double!("Math/toRadians", f64::to_radians),
+    of_double!("Math/toDegrees", f64::to_degrees),
+    function("Math/atan2", 2, 2, |args| Ok(Edn::double(double(&args[0])?.atan2(double(&args[1])?)))),
+    function("Math/hypot", 2, 2, |args| Ok(Edn::double(double(&args[0])?.hypot(double(&args[1])?)))),
     function("Math/pow", 2, 2, |args| Ok(Edn::double(double(&args[0])?.powf(double(&args[1])?)))),
     function("Math/floor", 1, 1, |args| whole(&args[0], f64::floor)),
     function("Math/ceil", 1, 1, |args| whole(&args[0], f64::ceil)),

@@ -2,15 +2,17 @@
 //!
 //! [`find`] gives a function by the name written in the query (`clojure.core/` in front is allowed). A function is
 //! pure, takes no time worth speaking of and no stack: what it is given nests at most [`DEPTH_MAX`] deep, and so does
-//! what it makes. Its failures name it and the types it was given. Numbers of all types compare by size, exactly;
+//! what it makes, which is no larger than [`PARTS_MAX`] and [`TEXT_MAX`] allow: nothing grows without end. Its failures name it and the types it was given. Numbers of all types compare by size, exactly;
 //! everything else compares inside its type only ([`order`]).
 //!
 //! Functions that look at facts (`get-else`, `get-some`, `missing?`) are in [`of_facts`], those that read the log in
 //! [`of_log`], `q` is in [`nested`], and those of the program itself in [`own`]; a [`Callee`] is any of them.
 
 mod arithmetic;
+mod bits;
 mod callee;
 mod collections;
+mod format;
 mod kinds;
 mod math;
 pub mod nested;
@@ -19,7 +21,9 @@ pub mod of_facts;
 pub mod of_log;
 mod order;
 pub mod own;
+mod reshape;
 mod text;
+mod time;
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -30,11 +34,17 @@ use crate::edn::Edn;
 use crate::error::{Error, Result};
 
 pub use callee::{Callee, Context, Handed};
-pub use order::{compare, equal, total};
+pub use order::{compare, equal, is_ordered, total};
 pub use own::Functions;
 
 /// How deep a value that a function takes or makes may nest.
 pub const DEPTH_MAX: usize = 200;
+
+/// How many parts, and parts of parts, a collection that a function makes may have.
+pub const PARTS_MAX: usize = 1 << 20;
+
+/// How many bytes a text that a function makes may have.
+pub const TEXT_MAX: usize = 16 << 20;
 
 /// A function of the query language.
 #[derive(Debug)]
@@ -67,18 +77,51 @@ const fn function(name: &'static str, least: usize, most: usize, run: fn(&[Edn])
 }
 
 static FUNCTIONS: LazyLock<HashMap<&'static str, &'static Function>> = LazyLock::new(|| {
-    let tables =
-        [order::TABLE, arithmetic::TABLE, math::TABLE, kinds::TABLE, text::TABLE, collections::TABLE];
+    let tables = [
+        order::TABLE,
+        arithmetic::TABLE,
+        bits::TABLE,
+        math::TABLE,
+        kinds::TABLE,
+        text::TABLE,
+        time::TABLE,
+        collections::TABLE,
+        reshape::TABLE,
+    ];
     tables.into_iter().flatten().map(|function| (function.name, function)).collect()
 });
+
+/// Other names of some functions: what a query that was written for a Java host calls them.
+const OTHER_NAMES: [(&str, &str); 16] = [
+    ("clojure.edn/read-string", "read-string"),
+    ("edn/read-string", "read-string"),
+    ("clojure.instant/read-instant-date", "time/instant"),
+    ("biginteger", "bigint"),
+    ("clojure.math/to-radians", "Math/toRadians"),
+    ("clojure.math/to-degrees", "Math/toDegrees"),
+    (".getTime", "inst-ms"),
+    (".length", "count"),
+    (".isEmpty", "empty?"),
+    (".startsWith", "clojure.string/starts-with?"),
+    (".endsWith", "clojure.string/ends-with?"),
+    (".contains", "clojure.string/includes?"),
+    (".toUpperCase", "clojure.string/upper-case"),
+    (".toLowerCase", "clojure.string/lower-case"),
+    (".trim", "clojure.string/trim"),
+    (".toString", "str"),
+];
 
 /// The function with this name.
 pub fn find(name: &Symbol) -> Option<&'static Function> {
     let name = name.as_str();
+    let name = name.strip_prefix("clojure.core/").unwrap_or(name);
+    if let Some((_, usual)) = OTHER_NAMES.iter().find(|(other, _)| *other == name) {
+        return FUNCTIONS.get(usual).copied();
+    }
     if let Some(name) = name.strip_prefix("clojure.math/") {
         return FUNCTIONS.get(format!("Math/{name}").as_str()).copied();
     }
-    FUNCTIONS.get(name.strip_prefix("clojure.core/").unwrap_or(name)).copied()
+    FUNCTIONS.get(name).copied()
 }
 
 /// The names of all functions, in order: for completion and for documentation.
@@ -145,23 +188,33 @@ pub fn holds(value: &Edn) -> bool {
     !matches!(value, Edn::Nil | Edn::Bool(false))
 }
 
-/// Refuses a value made of parts that would nest deeper than [`DEPTH_MAX`].
-fn shallow(value: Edn) -> Outcome {
-    fn fits(value: &Edn, levels: usize) -> bool {
-        let Some(levels) = levels.checked_sub(1) else { return false };
-        match value {
-            Edn::List(parts) | Edn::Vector(parts) => parts.iter().all(|part| fits(part, levels)),
-            Edn::Set(parts) => parts.iter().all(|part| fits(part, levels)),
-            Edn::Map(pairs) => pairs.iter().all(|(k, v)| fits(k, levels) && fits(v, levels)),
-            Edn::Tagged(_, part) => fits(part, levels),
-            _ => true,
-        }
+/// Refuses a value made of parts that would nest deeper than [`DEPTH_MAX`], or have more than [`PARTS_MAX`] parts.
+fn bounded(value: Edn) -> Outcome {
+    let mut left = PARTS_MAX;
+    fits(&value, DEPTH_MAX, &mut left)?;
+    Ok(value)
+}
+
+fn fits(value: &Edn, levels: usize, left: &mut usize) -> std::result::Result<(), Fault> {
+    let Some(levels) = levels.checked_sub(1) else {
+        return Err(Fault::Values(format!("nests deeper than {DEPTH_MAX}")));
+    };
+    let mut part = |part: &Edn| {
+        *left = left.checked_sub(1).ok_or_else(too_many)?;
+        fits(part, levels, left)
+    };
+    match value {
+        Edn::List(parts) | Edn::Vector(parts) => parts.iter().try_for_each(part),
+        Edn::Set(parts) => parts.iter().try_for_each(part),
+        Edn::Map(pairs) => pairs.iter().try_for_each(|(key, value)| part(key).and_then(|()| part(value))),
+        Edn::Tagged(_, inner) => part(inner),
+        _ => Ok(()),
     }
-    if fits(&value, DEPTH_MAX) {
-        Ok(value)
-    } else {
-        Err(Fault::Values(format!("nests deeper than {DEPTH_MAX}")))
-    }
+}
+
+/// A collection beyond [`PARTS_MAX`].
+fn too_many() -> Fault {
+    Fault::Values(format!("more than {PARTS_MAX} elements"))
 }
 
 #[cfg(test)]

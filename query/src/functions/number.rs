@@ -20,7 +20,7 @@ use super::Fault;
 pub(crate) const BITS_MAX: u64 = 1 << 20;
 
 /// The most digits one decimal's scale may be from another's when they are added or divided.
-const SCALES_MAX: i64 = 1 << 18;
+pub(crate) const SCALES_MAX: i64 = 1 << 18;
 
 /// A number, seen without its type's box.
 #[derive(Clone, Copy, Debug)]

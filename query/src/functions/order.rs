@@ -60,6 +60,15 @@ fn compare_slots(xs: &[Edn], ys: &[Edn]) -> Option<Ordering> {
     Some(xs.len().cmp(&ys.len()))
 }
 
+/// True if the value has an order to every other that has one: no set, map or tagged value is in it.
+pub fn is_ordered(edn: &Edn) -> bool {
+    match edn {
+        Edn::List(parts) | Edn::Vector(parts) => parts.iter().all(is_ordered),
+        Edn::Set(_) | Edn::Map(_) | Edn::Tagged(..) => false,
+        _ => true,
+    }
+}
+
 /// An order over all values that agrees with [`compare`] wherever that has one; two values are the same in it only if
 /// they are the same value. For picking and sorting, where any order will do but there must be one.
 pub fn total(x: &Edn, y: &Edn) -> Ordering {

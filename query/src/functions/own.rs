@@ -13,7 +13,7 @@ use annals_storage::datom::Symbol;
 use crate::edn::Edn;
 use crate::error::{Error, Result};
 
-use super::{FUNCTIONS, Fault, find, shallow};
+use super::{FUNCTIONS, Fault, bounded, find, unknown};
 use crate::aggregate;
 
 /// Why a function of the program gives nothing.
@@ -75,10 +75,21 @@ impl Functions {
 
     /// The function over values with this name, of the language or of the program.
     pub(crate) fn over_values(&self, name: &Symbol) -> Result<OverValues> {
+        self.known(name).ok_or_else(|| aggregate::unknown(name))
+    }
+
+    /// The same for a place where no aggregate can stand; it takes one value.
+    pub(crate) fn over_one_value(&self, name: &Symbol) -> Result<OverValues> {
+        let function = self.known(name).ok_or_else(|| unknown(name))?;
+        if let OverValues::Language(function) = &function {
+            function.check_count(1)?;
+        }
+        Ok(function)
+    }
+
+    fn known(&self, name: &Symbol) -> Option<OverValues> {
         let language = find(name).map(OverValues::Language);
-        language
-            .or_else(|| self.find(name).cloned().map(OverValues::Program))
-            .ok_or_else(|| aggregate::unknown(name))
+        language.or_else(|| self.find(name).cloned().map(OverValues::Program))
     }
 
     /// The function with this name.
@@ -150,7 +161,7 @@ impl OwnAggregate {
 /// What came out, with the name if it is a failure.
 fn finished(name: &Symbol, result: std::result::Result<Edn, Failure>) -> Result<Edn> {
     let failed = |why: String| Error::incorrect("db.error/value-in-function", format!("`{name}`: {why}"));
-    shallow(result.map_err(|failure| failed(failure.to_string()))?).map_err(|fault| match fault {
+    bounded(result.map_err(|failure| failed(failure.to_string()))?).map_err(|fault| match fault {
         Fault::Values(why) => failed(why),
         Fault::Types | Fault::Number(_) => failed("no value".to_owned()),
     })
@@ -169,7 +180,7 @@ fn own_name(name: &str) -> Result<Symbol> {
         return refused(format!("`{name}` is not a name that a call can have"));
     }
     let of_language = |known: &&str| known.split_once('/').is_some_and(|(own, _)| own == namespace);
-    if namespace.starts_with("clojure.") || FUNCTIONS.keys().any(of_language) {
+    if namespace.starts_with("clojure.") || namespace == "edn" || FUNCTIONS.keys().any(of_language) {
         return refused(format!("`{name}` is in a namespace of the language"));
     }
     Ok(symbol)
@@ -218,6 +229,10 @@ mod tests {
         check("[:find ?x . :where [_ :film/year ?y] [(< ?y 1981)] [(my/twice ?y) ?x]]", "3960");
         check("[:find ?x . :where [(ground my/twice) ?f] [(?f 4) ?x]]", "8");
         check("[:find ?x . :where [(q [:find ?y . :where [(my/twice 3) ?y]]) ?x]]", "6");
+        check(
+            "[:find (pull ?f [[:film/year :xform my/twice]]) . :where [?f :film/title \"Harbour\"]]",
+            "{:film/year 3960}",
+        );
         check("[:find (my/percentile 50 ?y) . :with ?f :where [?f :film/year ?y]]", "1985");
         check("[:find (my/percentile 0 ?y) . :where [_ :film/year ?y]]", "1980");
     }

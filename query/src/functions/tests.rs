@@ -181,6 +181,10 @@ fn far_exponents_are_refused_not_written_out() {
             "{name}"
         );
     }
+    let huge = bigdecimal::BigDecimal::new(1.into(), -1_000_000_000_000);
+    let huge = Edn::BigDec(std::sync::Arc::new(annals_storage::datom::Decimal(huge)));
+    let refused = find(&"bigint".into()).unwrap().call(&[huge]).unwrap_err();
+    assert_eq!(refused.keyword, "db.error/arithmetic");
     assert_eq!(compare(&tiny, &one), Some(Ordering::Less));
     assert_eq!(find(&"double".into()).unwrap().call(std::slice::from_ref(&tiny)).unwrap(), Edn::double(0.0));
     assert_eq!(find(&"long".into()).unwrap().call(&[tiny]).unwrap(), Edn::Int(0));
@@ -307,6 +311,324 @@ fn collections() {
 }
 
 #[test]
+fn bits() {
+    all(&[
+        ("(bit-and 12 10)", "8"),
+        ("(bit-or 12 10 1)", "15"),
+        ("(bit-xor 12 10)", "6"),
+        ("(bit-and-not 15 2 4)", "9"),
+        ("(bit-not 0)", "-1"),
+        ("(bit-shift-left 1 10)", "1024"),
+        ("(bit-shift-left 1 64)", "1"),
+        ("(bit-shift-right -8 1)", "-4"),
+        ("(unsigned-bit-shift-right -1 60)", "15"),
+        ("(bit-set 0 3)", "8"),
+        ("(bit-clear 15 0)", "14"),
+        ("(bit-flip 5 1)", "7"),
+        ("(bit-test 4 2)", "true"),
+        ("(bit-test 4 1)", "false"),
+    ]);
+    refused("(bit-and 1 1.0)", "db.error/type-in-function");
+    refused("(bit-and 1N 1)", "db.error/type-in-function");
+    refused("(bit-or 1)", "db.error/function-arity");
+}
+
+#[test]
+fn numbers_of_other_types() {
+    all(&[
+        ("(bigint 3)", "3N"),
+        ("(bigint 3.9M)", "3N"),
+        ("(bigint -3.9)", "-3N"),
+        ("(bigint 1e300M)", &format!("1{}N", "0".repeat(300))),
+        ("(bigint \"123456789012345678901\")", "123456789012345678901N"),
+        ("(bigdec 0.1)", "0.1M"),
+        ("(bigdec 3N)", "3M"),
+        ("(bigdec \"1.50\")", "1.50M"),
+        ("(int 3.9)", "3"),
+        ("(int \\a)", "97"),
+        ("(char 97)", "\\a"),
+    ]);
+    assert_eq!(call("(float 0.1)").unwrap(), Edn::Float(crate::edn::Real(f64::from(0.1f32))));
+    for text in ["(int 2147483648)", "(float 1e300)", "(bigint ##NaN)", "(bigdec ##Inf)"] {
+        refused(text, "db.error/arithmetic");
+    }
+    refused("(bigint \"1x\")", "db.error/value-in-function");
+    refused("(char -1)", "db.error/value-in-function");
+    refused("(bigdec :a)", "db.error/type-in-function");
+}
+
+#[test]
+fn marked_arithmetic_goes_on_with_bigints() {
+    all(&[
+        ("(+' 9223372036854775807 1)", "9223372036854775808N"),
+        ("(+' 1 2)", "3"),
+        ("(-' -9223372036854775808)", "9223372036854775808N"),
+        ("(*' 9223372036854775807 9223372036854775807 0.5M)", "42535295865117307923698453892116250624.5M"),
+        ("(inc' 9223372036854775807)", "9223372036854775808N"),
+        ("(dec' -9223372036854775808)", "-9223372036854775809N"),
+    ]);
+    refused("(+' 1 :a)", "db.error/type-in-function");
+}
+
+#[test]
+fn angles() {
+    all(&[
+        ("(Math/sin 0)", "0.0"),
+        ("(Math/cos 0)", "1.0"),
+        ("(Math/atan2 0 1)", "0.0"),
+        ("(Math/hypot 3 4)", "5.0"),
+        ("(clojure.math/to-degrees 0)", "0.0"),
+    ]);
+    let half = call("(Math/toRadians 180)").unwrap();
+    assert_eq!(half, Edn::double(std::f64::consts::PI));
+    refused("(Math/tan \"1\")", "db.error/type-in-function");
+}
+
+#[test]
+fn instants_and_their_parts() {
+    all(&[
+        ("(time/instant \"2024-02-29T12:30:15.5Z\")", "#inst \"2024-02-29T12:30:15.5Z\""),
+        ("(time/instant \"2024\")", "#inst \"2024-01-01\""),
+        ("(clojure.instant/read-instant-date \"2024-01-02\")", "#inst \"2024-01-02\""),
+        ("(time/instant -1)", "#inst \"1969-12-31T23:59:59.999\""),
+        ("(time/instant #inst \"2020\")", "#inst \"2020\""),
+        ("(.getTime #inst \"1970-01-01T00:00:01Z\")", "1000"),
+        ("(inst-ms #inst \"1969-12-31T23:59:59.999999Z\")", "-1"),
+        ("(time/micros #inst \"1970-01-01T00:00:00.000007Z\")", "7"),
+        ("(time/year #inst \"1969-12-31T23:59:59.999\")", "1969"),
+        ("(time/month #inst \"1969-12-31T23:59:59.999\")", "12"),
+        ("(time/day #inst \"2024-02-29\")", "29"),
+        ("(time/hour #inst \"1969-12-31T23:59:58.997\")", "23"),
+        ("(time/minute #inst \"1969-12-31T23:59:58.997\")", "59"),
+        ("(time/second #inst \"1969-12-31T23:59:58.997\")", "58"),
+        ("(time/millisecond #inst \"1969-12-31T23:59:58.997\")", "997"),
+        ("(time/day-of-week #inst \"1970-01-01\")", "4"),
+        ("(time/day-of-week #inst \"2024-05-05\")", "7"),
+        ("(time/day-of-week #inst \"1969-12-29\")", "1"),
+        ("(time/day-of-year #inst \"2024-12-31T10:00\")", "366"),
+        ("(time/day-of-year #inst \"-0001-01-01\")", "1"),
+    ]);
+    refused("(time/instant \"yesterday\")", "db.error/value-in-function");
+    refused("(time/instant 9223372036854775807)", "db.error/arithmetic");
+    refused("(time/instant 1.5)", "db.error/type-in-function");
+    refused("(time/year 2024)", "db.error/type-in-function");
+}
+
+#[test]
+fn durations() {
+    all(&[
+        ("(time/plus #inst \"2024-01-31T10:00\" 1 :month)", "#inst \"2024-02-29T10:00\""),
+        ("(time/plus #inst \"2024-02-29\" -1 :years)", "#inst \"2023-02-28\""),
+        ("(time/minus #inst \"2024-03-31\" 1 :months)", "#inst \"2024-02-29\""),
+        ("(time/plus #inst \"2024-12-31\" 36 :hours)", "#inst \"2025-01-01T12:00\""),
+        ("(time/minus #inst \"1970-01-01\" 1 :millisecond)", "#inst \"1969-12-31T23:59:59.999\""),
+        ("(time/plus #inst \"2024-01-01\" 2 :quarters)", "#inst \"2024-07-01\""),
+        ("(time/between #inst \"2024-01-01\" #inst \"2024-01-03T23:00\" :days)", "2"),
+        ("(time/between #inst \"2024-01-03T23:00\" #inst \"2024-01-01\" :days)", "-2"),
+        ("(time/between #inst \"2024-01-31\" #inst \"2024-02-29\" :months)", "0"),
+        ("(time/between #inst \"2024-01-29T10:00\" #inst \"2024-02-29T09:00\" :months)", "0"),
+        ("(time/between #inst \"2024-02-29T09:00\" #inst \"2024-01-29T10:00\" :months)", "0"),
+        ("(time/between #inst \"2024-02-29\" #inst \"2024-01-29\" :month)", "-1"),
+        ("(time/between #inst \"2000-02-29\" #inst \"2024-02-28\" :years)", "23"),
+        ("(time/between #inst \"1970\" #inst \"1970-01-01T00:00:01Z\" :microseconds)", "1000000"),
+        ("(time/truncate #inst \"2024-05-17T12:34:56.789\" :hour)", "#inst \"2024-05-17T12:00\""),
+        ("(time/truncate #inst \"2024-05-17T12:34:56.789\" :week)", "#inst \"2024-05-13\""),
+        ("(time/truncate #inst \"1969-12-31T12:00\" :weeks)", "#inst \"1969-12-29\""),
+        ("(time/truncate #inst \"1969-12-31T12:00\" :day)", "#inst \"1969-12-31\""),
+        ("(time/truncate #inst \"2024-05-17T12:34\" :month)", "#inst \"2024-05-01\""),
+        ("(time/truncate #inst \"2024-05-17T12:34\" :quarter)", "#inst \"2024-04-01\""),
+        ("(time/truncate #inst \"-0001-05-17T12:34\" :year)", "#inst \"-0001-01-01\""),
+    ]);
+    refused("(time/plus #inst \"2024\" 1 :fortnights)", "db.error/value-in-function");
+    refused("(time/plus #inst \"2024\" 9223372036854775807 :years)", "db.error/arithmetic");
+    refused("(time/minus #inst \"2024\" -9223372036854775808 :weeks)", "db.error/arithmetic");
+    refused("(time/plus #inst \"2024\" 1.5 :days)", "db.error/type-in-function");
+    refused("(time/between #inst \"2024\" 5 :days)", "db.error/type-in-function");
+    refused("(time/truncate #inst \"2024\" \"day\")", "db.error/type-in-function");
+}
+
+#[test]
+fn more_text() {
+    all(&[
+        ("(clojure.string/trim-newline \"a\\r\\n\\n\")", "\"a\""),
+        ("(clojure.string/replace-first \"aXaX\" \"X\" \"-\")", "\"a-aX\""),
+        ("(clojure.string/replace \"ab\" \"\" \"-\")", "\"-a-b-\""),
+        ("(clojure.string/index-of \"übüb\" \"b\" 2)", "3"),
+        ("(clojure.string/index-of \"ab\" \"a\" -5)", "0"),
+        ("(clojure.string/index-of \"ab\" \"a\" 9)", "nil"),
+        ("(clojure.string/last-index-of \"übüb\" \"b\")", "3"),
+        ("(clojure.string/last-index-of \"übüb\" \"b\" 2)", "1"),
+        ("(clojure.string/last-index-of \"ab\" \"a\" -1)", "nil"),
+        ("(clojure.string/split-lines \"a\\r\\nb\\n\\nc\\n\\n\")", "[\"a\" \"b\" \"\" \"c\"]"),
+        ("(clojure.string/split \"a,b,c\" \",\" 2)", "[\"a\" \"b,c\"]"),
+        ("(clojure.string/split \"a,,\" \",\" -1)", "[\"a\" \"\" \"\"]"),
+        ("(clojure.string/join 0 [1 nil 2])", "\"1002\""),
+        ("(pr-str \"a\" 1 nil)", "\"\\\"a\\\" 1 nil\""),
+        ("(read-string \"{:a [1 2.0]}\")", "{:a [1 2.0]}"),
+        ("(clojure.edn/read-string \":a\")", ":a"),
+        ("(edn/read-string \"1\")", "1"),
+        ("(parse-boolean \"true\")", "true"),
+        ("(parse-boolean \"yes\")", "nil"),
+        (
+            "(parse-uuid \"00000000-0000-4000-8000-000000000001\")",
+            "#uuid \"00000000-0000-4000-8000-000000000001\"",
+        ),
+        ("(parse-uuid \"1\")", "nil"),
+        ("(.startsWith \"abc\" \"ab\")", "true"),
+        ("(.length \"abc\")", "3"),
+    ]);
+    refused("(read-string \"(\")", "db.error/value-in-function");
+    refused("(read-string nil)", "db.error/type-in-function");
+    refused("(clojure.string/split \"a\" \",\" :all)", "db.error/type-in-function");
+}
+
+#[test]
+fn formats() {
+    all(&[
+        ("(format \"%s is %d\" :a 7)", "\":a is 7\""),
+        ("(format \"%5s|%-5s|%.2s\" \"ab\" \"ab\" \"abc\")", "\"   ab|ab   |ab\""),
+        ("(format \"%05d|%+d|%,d\" -42 7 -1234567)", "\"-0042|+7|-1,234,567\""),
+        ("(format \"%.2f %.0f %f\" 0.125 2.5 1.5M)", "\"0.13 3 1.500000\""),
+        ("(format \"%8.1f|%,.2f\" -3.05 1234567.891)", "\"    -3.1|1,234,567.89\""),
+        ("(format \"%.2f %f\" 0.0 ##NaN)", "\"0.00 NaN\""),
+        ("(format \"%x %b %b%%\" 255 nil 0)", "\"ff false true%\""),
+        ("(format \"%d\" 12345678901234567890N)", "\"12345678901234567890\""),
+        ("(format \"%s\" nil)", "\"null\""),
+        ("(format \"a%nb\")", "\"a\\nb\""),
+    ]);
+    refused("(format \"%d\" 1.5)", "db.error/type-in-function");
+    refused("(format \"%f\" 1)", "db.error/type-in-function");
+    refused("(format \"%d\")", "db.error/value-in-function");
+    refused("(format \"%q\" 1)", "db.error/value-in-function");
+    refused("(format \"%\")", "db.error/value-in-function");
+    refused("(format \"%99999s\" 1)", "db.error/value-in-function");
+    refused("(format 5)", "db.error/type-in-function");
+}
+
+#[test]
+fn collections_made_of_others() {
+    all(&[
+        ("(keys {:b 2 :a 1})", "(:a :b)"),
+        ("(vals {:b 2 :a 1})", "(1 2)"),
+        ("(keys nil)", "()"),
+        ("(get-in {:a [5 {:b 7}]} [:a 1 :b])", "7"),
+        ("(get-in {:a 1} [:a :b])", "nil"),
+        ("(get-in {:a 1} [:b] 0)", "0"),
+        ("(assoc {:a 1} :b 2 :a 3)", "{:a 3 :b 2}"),
+        ("(assoc nil :a 1)", "{:a 1}"),
+        ("(assoc [1 2] 0 5 2 6)", "[5 2 6]"),
+        ("(dissoc {:a 1 :b 2} :a :c)", "{:b 2}"),
+        ("(conj [1] 2 3)", "[1 2 3]"),
+        ("(conj (1) 2 3)", "(3 2 1)"),
+        ("(conj #{1} 1 2)", "#{1 2}"),
+        ("(conj {:a 1} [:b 2] {:c 3})", "{:a 1 :b 2 :c 3}"),
+        ("(conj nil 1)", "(1)"),
+        ("(into [1] (2 3))", "[1 2 3]"),
+        ("(into (1) [2 3])", "(3 2 1)"),
+        ("(into {} [[:a 1]])", "{:a 1}"),
+        ("(into [] {:a 1})", "[[:a 1]]"),
+        ("(into #{} [1 1])", "#{1}"),
+        ("(merge {:a 1 :b 1} nil {:b 2})", "{:a 1 :b 2}"),
+        ("(merge nil nil)", "nil"),
+        ("(select-keys {:a 1 :b 2} [:a :c])", "{:a 1}"),
+        ("(zipmap [:a :b :c] [1 2])", "{:a 1 :b 2}"),
+        ("(frequencies [1 :a 1])", "{1 2 :a 1}"),
+        ("(take 2 [1 2 3])", "(1 2)"),
+        ("(take -1 [1])", "()"),
+        ("(drop 2 [1 2 3])", "(3)"),
+        ("(take-last 2 [1 2 3])", "(2 3)"),
+        ("(drop-last 2 [1 2 3])", "(1)"),
+        ("(drop-last [1 2])", "(1)"),
+        ("(butlast [1 2])", "(1)"),
+        ("(subvec [1 2 3] 1)", "[2 3]"),
+        ("(subvec [1 2 3] 1 2)", "[2]"),
+        ("(cons 1 [2])", "(1 2)"),
+        ("(seq [])", "nil"),
+        ("(seq {:a 1})", "([:a 1])"),
+        ("(next [1])", "nil"),
+        ("(next [1 2])", "(2)"),
+        ("(not-empty \"\")", "nil"),
+        ("(not-empty #{1})", "#{1}"),
+        ("(peek [1 2])", "2"),
+        ("(peek (1 2))", "1"),
+        ("(pop [1 2])", "[1]"),
+        ("(pop (1 2))", "(2)"),
+        ("(partition 2 [1 2 3])", "((1 2))"),
+        ("(interleave [1 2] [:a :b :c])", "(1 :a 2 :b)"),
+        ("(interpose 0 [1 2])", "(1 0 2)"),
+        ("(repeat 2 :a)", "(:a :a)"),
+        ("(flatten [1 [2 (3 [])] #{4}])", "(1 2 3 #{4})"),
+        ("(disj #{1 2} 1 3)", "#{2}"),
+        ("(clojure.set/union #{1} nil #{2})", "#{1 2}"),
+        ("(clojure.set/intersection #{1 2} #{2 3})", "#{2}"),
+        ("(clojure.set/difference #{1 2 3} #{2} #{3})", "#{1}"),
+        ("(clojure.set/subset? #{1} #{1 2})", "true"),
+        ("(clojure.set/superset? #{1} #{1 2})", "false"),
+    ]);
+    for text in
+        ["(keys [1])", "(assoc #{1} 1 2)", "(conj 1 2)", "(take :a [1])", "(into 1 [2])", "(peek #{1})"]
+    {
+        refused(text, "db.error/type-in-function");
+    }
+    for text in [
+        "(assoc {} :a 1 :b)",
+        "(assoc [1] 2 0)",
+        "(subvec [1] 2)",
+        "(subvec [1 2] 1 0)",
+        "(subvec [1] -1)",
+        "(pop [])",
+        "(conj {} [1])",
+        "(partition 0 [1])",
+    ] {
+        refused(text, "db.error/value-in-function");
+    }
+}
+
+#[test]
+fn no_result_is_larger_than_the_limits() {
+    let call = |name: &str, args: &[Edn]| find(&name.into()).unwrap().call(args);
+    let wide = Edn::string("x".repeat(TEXT_MAX / 2 + 1));
+    let long = call("range", &[Edn::Int(PARTS_MAX as i64)]).unwrap();
+    let half = call("range", &[Edn::Int(PARTS_MAX as i64 / 2 + 1)]).unwrap();
+    assert_eq!(call("count", std::slice::from_ref(&long)).unwrap(), Edn::Int(PARTS_MAX as i64));
+    let x = || Edn::string("x");
+    let refused: [(&str, Vec<Edn>); 17] = [
+        ("str", vec![wide.clone(), wide.clone()]),
+        ("str", vec![Edn::Vector(vec![wide.clone(), wide.clone()])]),
+        ("pr-str", vec![wide.clone(), wide.clone()]),
+        ("format", vec![Edn::string("%s%s"), wide.clone(), wide.clone()]),
+        ("clojure.string/join", vec![wide.clone(), Edn::Vector(vec![x(), x(), x()])]),
+        ("clojure.string/replace", vec![Edn::string("xx"), x(), wide.clone()]),
+        ("clojure.string/replace", vec![wide.clone(), x(), Edn::string("yy")]),
+        ("clojure.string/split", vec![wide.clone(), x(), Edn::Int(-1)]),
+        ("re-seq", vec![x(), wide.clone()]),
+        ("range", vec![Edn::Int(PARTS_MAX as i64 + 1)]),
+        ("repeat", vec![Edn::Int(PARTS_MAX as i64 + 1), Edn::Nil]),
+        ("repeat", vec![Edn::Int(3), half.clone()]),
+        ("concat", vec![half.clone(), half.clone()]),
+        ("interleave", vec![half.clone(), half.clone()]),
+        ("interpose", vec![Edn::Nil, half.clone()]),
+        ("cons", vec![Edn::Nil, long.clone()]),
+        ("into", vec![Edn::Vector(vec![Edn::Nil]), long]),
+    ];
+    for (name, args) in refused {
+        let error = call(name, &args).expect_err(name);
+        assert_eq!(error.keyword, "db.error/value-in-function", "{name}");
+        assert!(error.message.len() < 200, "{name} {}", error.message);
+    }
+    // A value of few parts, each twice the one before.
+    let mut twice = Edn::Vector(vec![]);
+    let end = (0..64).find_map(|_| match call("vector", &[twice.clone(), twice.clone()]) {
+        Ok(larger) => {
+            twice = larger;
+            None
+        }
+        Err(error) => Some(error.keyword),
+    });
+    assert_eq!(end, Some("db.error/value-in-function"));
+}
+
+#[test]
 fn nothing_nests_without_end() {
     let mut deep = Edn::Int(0);
     let vector = find(&"vector".into()).unwrap();
@@ -379,8 +701,12 @@ proptest! {
 fn the_page_of_the_language_lists_every_function_and_aggregate() {
     let page = include_str!("../../../docs/query.md");
     let told = |name: &str| page.contains(&format!("`{name}`"));
-    let plain = |name: &'static str| name.strip_prefix("clojure.string/").unwrap_or(name);
-    let missing: Vec<_> = names().into_iter().map(plain).filter(|name| !told(name)).collect();
+    let plain = |name: &'static str| {
+        let grouped = ["clojure.string/", "clojure.set/", "time/"];
+        grouped.iter().find_map(|before| name.strip_prefix(before)).unwrap_or(name)
+    };
+    let others = OTHER_NAMES.into_iter().map(|(other, _)| other);
+    let missing: Vec<_> = names().into_iter().map(plain).chain(others).filter(|name| !told(name)).collect();
     assert!(missing.is_empty(), "{missing:?}");
     assert!(crate::aggregate::NAMES.iter().all(|name| told(name)));
 }

@@ -6,16 +6,35 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::fmt::{self, Write};
 
 use annals_storage::datom::{Keyword, Symbol};
 use regex::{Captures, Regex, RegexBuilder};
+use uuid::Uuid;
 
-use crate::edn::Edn;
+use crate::edn::{Edn, instant, read_one};
 
-use super::{Fault, Function, MANY, Outcome, function};
+use super::format::format;
+use super::{Fault, Function, MANY, Outcome, PARTS_MAX, TEXT_MAX, bounded, function, too_many};
 
 pub(super) const TABLE: &[Function] = &[
-    function("str", 0, MANY, |args| Ok(Edn::string(args.iter().map(plain).collect::<String>()))),
+    function("str", 0, MANY, |args| {
+        let mut made = Text::default();
+        args.iter().try_for_each(|arg| made.show(arg))?;
+        Ok(made.finish())
+    }),
+    function("pr-str", 0, MANY, |args| {
+        let mut made = Text::default();
+        for (at, arg) in args.iter().enumerate() {
+            made.print(format_args!("{}{arg}", if at > 0 { " " } else { "" }))?;
+        }
+        Ok(made.finish())
+    }),
+    function("read-string", 1, 1, |args| {
+        let form = read_one(text(&args[0])?).map_err(|error| Fault::Values(error.message))?;
+        bounded(form.to_edn())
+    }),
+    function("format", 1, MANY, format),
     function("subs", 2, 3, substring),
     function("name", 1, 1, |args| match &args[0] {
         Edn::Keyword(k) => Ok(Edn::string(k.name())),
@@ -41,6 +60,20 @@ pub(super) const TABLE: &[Function] = &[
     function("parse-long", 1, 1, |args| Ok(text(&args[0])?.parse::<i64>().map_or(Edn::Nil, Edn::Int))),
     function("parse-double", 1, 1, |args| {
         Ok(text(&args[0])?.trim().parse::<f64>().map_or(Edn::Nil, Edn::double))
+    }),
+    function("parse-boolean", 1, 1, |args| Ok(text(&args[0])?.parse().map_or(Edn::Nil, Edn::Bool))),
+    function("parse-uuid", 1, 1, |args| {
+        // Only the usual form with hyphens, as in Clojure.
+        let text = Some(text(&args[0])?).filter(|text| text.len() == 36);
+        Ok(text.and_then(|text| Uuid::try_parse(text).ok()).map_or(Edn::Nil, Edn::Uuid))
+    }),
+    function("char", 1, 1, |args| match args[0] {
+        Edn::Char(c) => Ok(Edn::Char(c)),
+        Edn::Int(n) => {
+            let char = u32::try_from(n).ok().and_then(char::from_u32);
+            char.map(Edn::Char).ok_or_else(|| Fault::Values(format!("{n} is no character")))
+        }
+        _ => Err(Fault::Types),
     }),
     function("clojure.string/starts-with?", 2, 2, |args| {
         Ok(Edn::Bool(text(&args[0])?.starts_with(text(&args[1])?)))
@@ -68,62 +101,173 @@ pub(super) const TABLE: &[Function] = &[
     function("clojure.string/reverse", 1, 1, |args| {
         Ok(Edn::string(text(&args[0])?.chars().rev().collect::<String>()))
     }),
-    function("clojure.string/index-of", 2, 2, |args| {
+    function("clojure.string/trim-newline", 1, 1, |args| {
+        Ok(Edn::string(text(&args[0])?.trim_end_matches(['\n', '\r'])))
+    }),
+    function("clojure.string/index-of", 2, 3, |args| {
         let (whole, part) = (text(&args[0])?, text(&args[1])?);
-        Ok(whole.find(part).map_or(Edn::Nil, |at| Edn::Int(whole[..at].chars().count() as i64)))
+        let start = args.get(2).map_or(Ok(0), |from| Ok(place(whole, at_least_0(from)?)))?;
+        Ok(position(whole, whole[start..].find(part).map(|at| start + at)))
+    }),
+    function("clojure.string/last-index-of", 2, 3, |args| {
+        let (whole, part) = (text(&args[0])?, text(&args[1])?);
+        let end = match args.get(2) {
+            None => whole.len(),
+            Some(Edn::Int(n)) if *n < 0 => return Ok(Edn::Nil),
+            Some(from) => place(whole, at_least_0(from)?.saturating_add(part.chars().count())),
+        };
+        Ok(position(whole, whole[..end].rfind(part)))
     }),
     function("clojure.string/join", 1, 2, |args| {
         let (between, parts) =
             args.split_last().map(|(parts, between)| (between.first(), parts)).ok_or(Fault::Types)?;
-        let parts: Vec<_> = super::collections::elements(parts)?.map(plain).collect();
-        Ok(Edn::string(parts.join(&between.map(plain).unwrap_or_default())))
-    }),
-    function("clojure.string/split", 2, 2, |args| {
-        let (whole, expression) = (text(&args[0])?, text(&args[1])?);
-        with_regex(expression, |regex| {
-            let mut parts: Vec<_> = regex.split(whole).map(Edn::string).collect();
-            while parts.len() > 1 && parts.last().is_some_and(|part| part == &Edn::string("")) {
-                parts.pop();
+        let mut made = Text::default();
+        for (at, part) in super::collections::elements(parts)?.enumerate() {
+            if at > 0 {
+                between.map_or(Ok(()), |between| made.show(between))?;
             }
-            Edn::Vector(parts)
+            made.show(part)?;
+        }
+        Ok(made.finish())
+    }),
+    function("clojure.string/split", 2, 3, |args| {
+        let (whole, expression) = (text(&args[0])?, text(&args[1])?);
+        let most = match args.get(2) {
+            None => 0,
+            Some(Edn::Int(most)) => *most,
+            Some(_) => return Err(Fault::Types),
+        };
+        with_regex(expression, |regex| match usize::try_from(most) {
+            Ok(most) if most > 0 => listed(regex.splitn(whole, most).map(Edn::string)).map(Edn::Vector),
+            Ok(_) => listed(regex.split(whole).map(Edn::string)).map(without_empty_end),
+            Err(_) => listed(regex.split(whole).map(Edn::string)).map(Edn::Vector),
         })
     }),
-    function("clojure.string/replace", 3, 3, |args| {
-        Ok(Edn::string(text(&args[0])?.replace(text(&args[1])?, text(&args[2])?)))
+    function("clojure.string/split-lines", 1, 1, |args| {
+        listed(text(&args[0])?.split('\n').map(|line| Edn::string(line.strip_suffix('\r').unwrap_or(line))))
+            .map(without_empty_end)
     }),
-    function("re-pattern", 1, 1, |args| with_regex(text(&args[0])?, |_| args[0].clone())),
+    function("clojure.string/replace", 3, 3, |args| replaced(args, usize::MAX)),
+    function("clojure.string/replace-first", 3, 3, |args| replaced(args, 1)),
+    function("re-pattern", 1, 1, |args| with_regex(text(&args[0])?, |_| Ok(args[0].clone()))),
     function("re-find", 2, 2, |args| {
         let whole = text(&args[1])?;
-        with_regex(text(&args[0])?, |regex| regex.captures(whole).map_or(Edn::Nil, groups))
+        with_regex(text(&args[0])?, |regex| Ok(regex.captures(whole).map_or(Edn::Nil, groups)))
     }),
     function("re-matches", 2, 2, |args| {
         let whole = text(&args[1])?;
         let expression = format!("^(?:{})$", text(&args[0])?);
-        with_regex(&expression, |regex| regex.captures(whole).map_or(Edn::Nil, groups))
+        with_regex(&expression, |regex| Ok(regex.captures(whole).map_or(Edn::Nil, groups)))
     }),
     function("re-seq", 2, 2, |args| {
         let whole = text(&args[1])?;
-        with_regex(text(&args[0])?, |regex| Edn::List(regex.captures_iter(whole).map(groups).collect()))
+        with_regex(text(&args[0])?, |regex| listed(regex.captures_iter(whole).map(groups)).map(Edn::List))
     }),
 ];
 
-fn text(edn: &Edn) -> Result<&str, Fault> {
+pub(super) fn text(edn: &Edn) -> Result<&str, Fault> {
     match edn {
         Edn::String(text) => Ok(text),
         _ => Err(Fault::Types),
     }
 }
 
-/// A value as `str` shows it: text bare, nil as nothing, the rest as it is printed.
-fn plain(edn: &Edn) -> String {
-    match edn {
-        Edn::Nil => String::new(),
-        Edn::String(text) | Edn::Uri(text) => text.to_string(),
-        Edn::Char(c) => c.to_string(),
-        Edn::Uuid(uuid) => uuid.to_string(),
-        Edn::BigInt(n) => n.to_string(),
-        Edn::Inst(_) => edn.to_string().trim_start_matches("#inst ").trim_matches('"').to_owned(),
-        other => other.to_string(),
+/// A text while it is made. What would be too long is refused before it is there.
+#[derive(Default)]
+pub(super) struct Text(String);
+
+impl Text {
+    /// With this text at its end.
+    pub(super) fn push(&mut self, part: &str) -> Result<(), Fault> {
+        if part.len() > TEXT_MAX - self.0.len() {
+            return Err(too_long());
+        }
+        self.0.push_str(part);
+        Ok(())
+    }
+
+    /// With a value at its end, as `str` shows it: text bare, nil as nothing, the rest as it is printed.
+    pub(super) fn show(&mut self, edn: &Edn) -> Result<(), Fault> {
+        match edn {
+            Edn::Nil => Ok(()),
+            Edn::String(text) | Edn::Uri(text) => self.push(text),
+            Edn::Char(c) => self.push(c.encode_utf8(&mut [0; 4])),
+            Edn::Uuid(uuid) => self.print(format_args!("{uuid}")),
+            Edn::BigInt(n) => self.print(format_args!("{n}")),
+            Edn::Inst(micros) => self.push(&instant::format(*micros)),
+            other => self.print(format_args!("{other}")),
+        }
+    }
+
+    fn print(&mut self, parts: fmt::Arguments<'_>) -> Result<(), Fault> {
+        self.write_fmt(parts).map_err(|_| too_long())
+    }
+
+    /// As a value.
+    pub(super) fn finish(self) -> Edn {
+        Edn::string(self.0)
+    }
+}
+
+impl Write for Text {
+    fn write_str(&mut self, part: &str) -> fmt::Result {
+        self.push(part).map_err(|_| fmt::Error)
+    }
+}
+
+fn too_long() -> Fault {
+    Fault::Values(format!("the text would be longer than {} MiB", TEXT_MAX >> 20))
+}
+
+/// A value as `str` shows it.
+pub(super) fn plain(edn: &Edn) -> Result<String, Fault> {
+    let mut made = Text::default();
+    made.show(edn)?;
+    Ok(made.0)
+}
+
+fn replaced(args: &[Edn], most: usize) -> Outcome {
+    let (whole, from, to) = (text(&args[0])?, text(&args[1])?, text(&args[2])?);
+    let mut made = Text::default();
+    let mut rest = 0;
+    for (at, found) in whole.match_indices(from).take(most) {
+        made.push(&whole[rest..at])?;
+        made.push(to)?;
+        rest = at + found.len();
+    }
+    made.push(&whole[rest..])?;
+    Ok(made.finish())
+}
+
+/// Parts of a text, if they are not too many.
+fn listed(parts: impl Iterator<Item = Edn>) -> Result<Vec<Edn>, Fault> {
+    let parts: Vec<Edn> = parts.take(PARTS_MAX + 1).collect();
+    if parts.len() > PARTS_MAX { Err(too_many()) } else { Ok(parts) }
+}
+
+/// As Clojure leaves out what is empty at the end of a split.
+fn without_empty_end(mut parts: Vec<Edn>) -> Edn {
+    while parts.len() > 1 && parts.last() == Some(&Edn::string("")) {
+        parts.pop();
+    }
+    Edn::Vector(parts)
+}
+
+/// Where the n-th character begins, or the end.
+fn place(whole: &str, n: usize) -> usize {
+    whole.char_indices().nth(n).map_or(whole.len(), |(at, _)| at)
+}
+
+/// Which character begins there.
+fn position(whole: &str, at: Option<usize>) -> Edn {
+    at.map_or(Edn::Nil, |at| Edn::Int(whole[..at].chars().count() as i64))
+}
+
+/// A position, from the start if it is negative.
+fn at_least_0(from: &Edn) -> Result<usize, Fault> {
+    match from {
+        Edn::Int(n) => Ok(usize::try_from(*n).unwrap_or(0)),
+        _ => Err(Fault::Types),
     }
 }
 
@@ -168,7 +312,7 @@ thread_local! {
     static KEPT: RefCell<HashMap<String, Regex>> = RefCell::new(HashMap::new());
 }
 
-fn with_regex(expression: &str, f: impl FnOnce(&Regex) -> Edn) -> Outcome {
+fn with_regex(expression: &str, f: impl FnOnce(&Regex) -> Outcome) -> Outcome {
     let regex = match KEPT.with_borrow(|kept| kept.get(expression).cloned()) {
         Some(regex) => regex,
         None => {
@@ -183,5 +327,5 @@ fn with_regex(expression: &str, f: impl FnOnce(&Regex) -> Edn) -> Outcome {
             regex
         }
     };
-    Ok(f(&regex))
+    f(&regex)
 }

@@ -16,6 +16,7 @@ mod answer;
 mod call;
 mod order;
 mod pattern;
+pub mod pull;
 mod rules;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};

@@ -1,40 +1,64 @@
-//! From nodes to maps, the last node first, so that every map is there when the one it hangs from is made.
+//! From nodes to maps, the last node first, so that every map is there when those it hangs from are made.
 
 use std::collections::BTreeMap;
 
 use crate::edn::Edn;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
-use super::grow::{Field, Found, Node, Part};
+use super::grow::{Grown, Node, Part};
+use super::prepare::{Prepared, Spec};
 
-/// The map of the first node, with all others in their places; nil if nothing was found for it.
-pub(super) fn gather(mut nodes: Vec<Node<'_>>) -> Result<Edn> {
-    let mut maps: Vec<Edn> = vec![Edn::Nil; nodes.len()];
+/// The map of each entity, with all others in their places; nil if nothing was found for it.
+pub(super) fn gather(prepared: &Prepared<'_>, grown: Grown, most: usize) -> Result<Vec<Edn>> {
+    let Grown { mut nodes, roots } = grown;
+    refuse_large(&nodes, &roots, most)?;
+    let mut maps = Maps(nodes.iter().map(|node| (node.uses, Edn::Nil)).collect());
     for at in (0..nodes.len()).rev() {
-        let mut map = BTreeMap::new();
-        for field in std::mem::take(&mut nodes[at].fields) {
-            let key = field.key.clone();
-            if let Some(value) = value(field, &mut maps)? {
-                map.insert(key, value);
-            }
+        let node = &mut nodes[at];
+        let pattern = prepared.get(node.pattern);
+        let mut pairs = Vec::with_capacity(node.wild.len() + node.found.len() + 1);
+        pairs.extend(pattern.id_key.clone().map(|key| (key, node.e.into())));
+        for (key, part) in std::mem::take(&mut node.wild) {
+            pairs.extend(maps.take(part).map(|value| (key, value)));
         }
-        maps[at] = Edn::Map(map);
+        for (spec, part) in pattern.specs.iter().zip(std::mem::take(&mut node.found)) {
+            let found = part.and_then(|part| maps.take(part));
+            pairs.extend(finished(spec, found)?.map(|value| (spec.key.clone(), value)));
+        }
+        maps.0[at].1 = Edn::Map(pairs.into_iter().collect::<BTreeMap<_, _>>());
     }
-    Ok(taken(Part::Node(0), &mut maps).unwrap_or(Edn::Nil))
+    Ok(roots.into_iter().map(|root| maps.take(Part::Node(root)).unwrap_or(Edn::Nil)).collect())
 }
 
-/// What stands under a key, if anything does.
-fn value(field: Field<'_>, maps: &mut [Edn]) -> Result<Option<Edn>> {
-    let found = match field.found {
-        None => None,
-        Some(Found::One(part)) => taken(part, maps),
-        Some(Found::Many(parts)) => {
-            let taken: Vec<Edn> = parts.into_iter().filter_map(|part| taken(part, maps)).collect();
-            (!taken.is_empty()).then_some(Edn::Vector(taken))
-        }
-    };
-    let default = || field.default.cloned();
-    match (field.xform, found) {
+/// A result in which shared nodes stand again and again can be far larger than its nodes.
+fn refuse_large(nodes: &[Node], roots: &[usize], most: usize) -> Result<()> {
+    let mut sizes = vec![1u64; nodes.len()];
+    for at in (0..nodes.len()).rev() {
+        let wild = nodes[at].wild.iter().map(|(_, part)| part);
+        let parts = wild.chain(nodes[at].found.iter().flatten());
+        sizes[at] = parts.map(|part| size(part, &sizes)).fold(1, u64::saturating_add);
+    }
+    if roots.iter().all(|root| sizes[*root] <= most as u64) { Ok(()) } else { Err(too_large(most)) }
+}
+
+fn size(part: &Part, sizes: &[u64]) -> u64 {
+    match part {
+        Part::Value(_) => 0,
+        Part::Node(at) => sizes[*at],
+        Part::Many(parts) => parts.iter().map(|part| size(part, sizes)).fold(0, u64::saturating_add),
+    }
+}
+
+/// The error for a result with too many maps.
+pub(super) fn too_large(most: usize) -> Error {
+    let message = format!("the result for one entity has more than {most} maps");
+    Error::incorrect("db.error/pull-too-large", message).hint("limit the attributes with many values")
+}
+
+/// What stands under a spec's key, if anything does.
+fn finished(spec: &Spec<'_>, found: Option<Edn>) -> Result<Option<Edn>> {
+    let default = || spec.default.clone();
+    match (&spec.xform, found) {
         (None, found) => Ok(found.or_else(default)),
         (Some(xform), Some(value)) => xform.call(&[value]).map(Some),
         // A function that makes nothing of nil leaves the default; one that refuses nil does too.
@@ -44,13 +68,29 @@ fn value(field: Field<'_>, maps: &mut [Edn]) -> Result<Option<Edn>> {
     }
 }
 
-/// A value, or a node's map unless nothing was found for it.
-fn taken(part: Part, maps: &mut [Edn]) -> Option<Edn> {
-    match part {
-        Part::Value(edn) => Some(edn),
-        Part::Node(at) => match std::mem::replace(&mut maps[at], Edn::Nil) {
-            Edn::Map(map) if map.is_empty() => None,
-            map => Some(map),
-        },
+/// The maps made so far, each with the number of places it is still to stand in.
+struct Maps(Vec<(usize, Edn)>);
+
+impl Maps {
+    /// What a part stands for, unless it is a map in which nothing was found, or a collection of such.
+    fn take(&mut self, part: Part) -> Option<Edn> {
+        match part {
+            Part::Value(edn) => Some(edn),
+            Part::Node(at) => self.map(at),
+            Part::Many(parts) => {
+                let taken: Vec<Edn> = parts.into_iter().filter_map(|part| self.take(part)).collect();
+                (!taken.is_empty()).then_some(Edn::Vector(taken))
+            }
+        }
+    }
+
+    fn map(&mut self, at: usize) -> Option<Edn> {
+        let (left, map) = &mut self.0[at];
+        *left -= 1;
+        match map {
+            Edn::Map(pairs) if pairs.is_empty() => None,
+            map if *left == 0 => Some(std::mem::replace(map, Edn::Nil)),
+            map => Some(map.clone()),
+        }
     }
 }

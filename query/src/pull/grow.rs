@@ -1,214 +1,250 @@
-//! From an entity to the nodes of its result: which maps there are, and what hangs where.
+//! From entities to the nodes of their results, level by level: which maps there are, and what hangs where.
+//!
+//! All nodes of a level are filled together, those of one pattern with one pass over the source for each attribute. An
+//! entity that is met more than once on a level under a pattern whose result does not depend on the way there has one
+//! node, which hangs from several.
 
-use std::collections::BTreeMap;
-use std::ops::ControlFlow;
+use std::collections::HashMap;
+use std::ops::Range;
 use std::rc::Rc;
 
-use annals_storage::datom::{self, AttrId, EntityId, Tag, Value, ValueRef};
+use annals_storage::datom::{EntityId, Value};
 
 use crate::edn::Edn;
 use crate::error::{Error, Result};
-use crate::functions::Function;
 use crate::source::{Attribute, Source};
 
-use super::prepare::{PatternId, Prepared, Spec, Sub, id_key};
-use super::{DEPTH_MAX, LIMIT_DEFAULT, MAPS_MAX};
+use super::fetch::{Row, Way, fetch};
+use super::prepare::{Pattern, PatternId, Prepared, Spec, Sub, id_key};
+use super::{DEPTH_MAX, LIMIT_DEFAULT};
 
-/// One map of the result.
-pub(super) struct Node<'p> {
-    e: EntityId,
-    pattern: PatternId,
-    /// The node it hangs from.
+/// One map of the results.
+pub(super) struct Node {
+    pub(super) e: EntityId,
+    pub(super) pattern: PatternId,
+    /// The node it hangs from; that of a shared node is never looked at.
     above: Option<usize>,
-    depth: usize,
     /// The levels each recursion of the pattern may still go down; shared by the nodes that have the same.
     levels: Rc<[u64]>,
-    pub(super) fields: Vec<Field<'p>>,
+    /// In how many places it stands.
+    pub(super) uses: usize,
+    /// What the wildcard gave, by key.
+    pub(super) wild: Vec<(Edn, Part)>,
+    /// What each spec of the pattern gave, if anything.
+    pub(super) found: Vec<Option<Part>>,
 }
 
-/// One key of a map.
-pub(super) struct Field<'p> {
-    pub(super) key: Edn,
-    /// What was found, if anything was.
-    pub(super) found: Option<Found>,
-    pub(super) default: Option<&'p Edn>,
-    pub(super) xform: Option<&'static Function>,
-}
-
-/// What an attribute gave.
-pub(super) enum Found {
-    One(Part),
-    Many(Vec<Part>),
-}
-
-/// One value in a result.
+/// What stands under a key.
 pub(super) enum Part {
-    /// As it is.
+    /// A value as it is.
     Value(Edn),
     /// The map of another node, which comes later.
     Node(usize),
+    /// Several.
+    Many(Vec<Part>),
 }
 
-/// The nodes of an entity's result, each after the one it hangs from.
-pub(super) fn grow<'p>(
-    source: &'p dyn Source,
-    prepared: &'p Prepared<'p>,
-    e: EntityId,
-) -> Result<Vec<Node<'p>>> {
-    let mut tree = Tree { source, prepared, nodes: Vec::new() };
-    let pattern = prepared.outermost();
-    tree.push(e, pattern, None, prepared.get(pattern).levels().into())?;
-    let mut at = 0;
-    while at < tree.nodes.len() {
-        tree.nodes[at].fields = tree.fields(at)?;
-        at += 1;
+/// The results of some entities.
+pub(super) struct Grown {
+    /// Each after those it hangs from.
+    pub(super) nodes: Vec<Node>,
+    /// The node of each entity.
+    pub(super) roots: Vec<usize>,
+}
+
+/// The nodes of the results of `entities`; none if they are more than `most`.
+pub(super) fn grow(
+    source: &dyn Source,
+    prepared: &Prepared<'_>,
+    entities: &[EntityId],
+    most: usize,
+) -> Result<Option<Grown>> {
+    let mut tree = Tree { source, prepared, nodes: Vec::new(), shared: HashMap::new(), most, is_full: false };
+    let mut roots = Vec::with_capacity(entities.len());
+    let mut known: HashMap<EntityId, usize> = HashMap::with_capacity(entities.len());
+    let outermost = prepared.outermost();
+    for e in entities {
+        let root = *known.entry(*e).or_insert_with(|| tree.push(*e, outermost, None, None));
+        tree.nodes[root].uses += 1;
+        roots.push(root);
     }
-    Ok(tree.nodes)
+    let (mut level, mut depth) = (0..tree.nodes.len(), 1);
+    while !level.is_empty() {
+        let next = level.end;
+        tree.fill(level)?;
+        if tree.is_full {
+            return Ok(None);
+        }
+        level = next..tree.nodes.len();
+        depth += 1;
+        if depth > DEPTH_MAX && !level.is_empty() {
+            return Err(too_deep());
+        }
+    }
+    Ok(Some(Grown { nodes: tree.nodes, roots }))
 }
 
-struct Tree<'p> {
-    source: &'p dyn Source,
-    prepared: &'p Prepared<'p>,
-    nodes: Vec<Node<'p>>,
+fn too_deep() -> Error {
+    Error::incorrect("db.error/pull-too-deep", format!("the result is more than {DEPTH_MAX} maps deep")).hint(
+        "say how many levels to go down: {:attr 10}; a rule in a query follows references of any length",
+    )
 }
 
-impl<'p> Tree<'p> {
+struct Tree<'t> {
+    source: &'t dyn Source,
+    prepared: &'t Prepared<'t>,
+    nodes: Vec<Node>,
+    /// The shared nodes of the level that is made.
+    shared: HashMap<(PatternId, EntityId), usize>,
+    /// How many nodes there may be.
+    most: usize,
+    /// There would be more.
+    is_full: bool,
+}
+
+impl<'t> Tree<'t> {
     fn push(
         &mut self,
         e: EntityId,
         pattern: PatternId,
         above: Option<usize>,
-        levels: Rc<[u64]>,
-    ) -> Result<usize> {
-        let depth = above.map_or(1, |above| self.nodes[above].depth + 1);
-        if depth > DEPTH_MAX {
-            let message = format!("the result is more than {DEPTH_MAX} maps deep");
-            return Err(Error::incorrect("db.error/pull-too-deep", message)
-                .hint("say how many levels to go down: {:attr 10}; a rule in a query follows references of any length"));
-        }
-        if self.nodes.len() == MAPS_MAX {
-            let message = format!("the result for one entity has more than {MAPS_MAX} maps");
-            return Err(Error::incorrect("db.error/pull-too-large", message)
-                .hint("limit the attributes with many values"));
-        }
-        self.nodes.push(Node { e, pattern, above, depth, levels, fields: Vec::new() });
-        Ok(self.nodes.len() - 1)
+        levels: Option<Rc<[u64]>>,
+    ) -> usize {
+        let levels = levels.unwrap_or_else(|| Rc::clone(&self.prepared.get(pattern).levels));
+        self.nodes.push(Node { e, pattern, above, levels, uses: 0, wild: Vec::new(), found: Vec::new() });
+        self.nodes.len() - 1
     }
 
-    fn fields(&mut self, at: usize) -> Result<Vec<Field<'p>>> {
-        let prepared = self.prepared;
-        let (e, pattern) = (self.nodes[at].e, prepared.get(self.nodes[at].pattern));
-        let mut fields = Vec::new();
-        if let Some(key) = &pattern.id_key {
-            let found = Some(Found::One(Part::Value(e.into())));
-            fields.push(Field { key: key.clone(), found, default: None, xform: None });
-        }
-        if pattern.wildcard {
-            for (a, values) in self.all_values(e, |a| pattern.names(a))? {
-                let Some(attribute) = self.source.attribute(a) else { continue };
-                let found = self.found(at, attribute, false, Sub::Default, None, values)?;
-                fields.push(Field { key: attribute.ident.clone().into(), found, default: None, xform: None });
-            }
-        }
-        for (number, spec) in pattern.specs.iter().enumerate() {
-            let found = match spec.attribute.filter(|_| self.nodes[at].levels[number] > 0) {
-                Some(attribute) => {
-                    let values = self.values(e, attribute, spec)?;
-                    self.found(at, attribute, spec.reverse, spec.sub, Some(number), values)?
-                }
-                None => None,
-            };
-            let (default, xform) = (spec.default.as_ref(), spec.xform);
-            fields.push(Field { key: spec.key.clone(), found, default, xform });
-        }
-        Ok(fields)
-    }
-
-    /// The values of all attributes but some, of each no more than the limit.
-    fn all_values(
-        &self,
-        e: EntityId,
-        without: impl Fn(AttrId) -> bool,
-    ) -> Result<BTreeMap<AttrId, Vec<Value>>> {
-        let mut all: BTreeMap<AttrId, Vec<Value>> = BTreeMap::new();
-        self.source.scan(&datom::Pattern::entity(e), &mut |batch| {
-            for row in 0..batch.len {
-                let a = AttrId(batch.a.get(row));
-                if without(a) {
-                    continue;
-                }
-                let values = all.entry(a).or_default();
-                if values.len() < LIMIT_DEFAULT {
-                    values.push(batch.v.get(row).to_value());
-                }
-            }
-            ControlFlow::Continue(())
-        })?;
-        Ok(all)
-    }
-
-    /// The values of an attribute, or the entities that refer by it; of many no more than the limit.
-    fn values(&self, e: EntityId, attribute: &Attribute, spec: &Spec<'_>) -> Result<Vec<Value>> {
-        let single = if spec.reverse { attribute.component } else { !attribute.many };
-        let most = if single { 1 } else { spec.limit };
-        let pattern = if spec.reverse {
-            datom::Pattern::value(attribute.id, ValueRef::Fixed(Tag::Ref, e.0 as i64))
-        } else {
-            datom::Pattern::values(e, attribute.id)
+    /// A node below another, or one that is there already.
+    fn below(&mut self, at: usize, e: EntityId, pattern: PatternId, levels: Option<Rc<[u64]>>) -> Part {
+        let known = match self.prepared.get(pattern).is_shared {
+            true => self.shared.get(&(pattern, e)).copied(),
+            false => None,
         };
-        let mut values = Vec::new();
-        self.source.scan(&pattern, &mut |batch| {
-            let wanted = batch.len.min(most - values.len());
-            let value = |row| {
-                if spec.reverse {
-                    Value::Ref(EntityId(batch.e.get(row)))
-                } else {
-                    batch.v.get(row).to_value()
+        let node = match known {
+            Some(node) => node,
+            None if self.nodes.len() >= self.most => {
+                self.is_full = true;
+                return Part::Value(Edn::Nil);
+            }
+            None => {
+                let node = self.push(e, pattern, Some(at), levels);
+                if self.prepared.get(pattern).is_shared {
+                    self.shared.insert((pattern, e), node);
                 }
-            };
-            values.extend((0..wanted).map(value));
-            if values.len() < most { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
-        })?;
-        Ok(values)
+                node
+            }
+        };
+        self.nodes[node].uses += 1;
+        Part::Node(node)
+    }
+
+    /// Looks up what the nodes of a level have, and makes the nodes below them.
+    fn fill(&mut self, level: Range<usize>) -> Result<()> {
+        self.shared.clear();
+        let mut order: Vec<usize> = level.collect();
+        order.sort_unstable_by_key(|at| (self.nodes[*at].pattern, self.nodes[*at].e, *at));
+        let (nodes, mut groups) = (&self.nodes, Vec::new());
+        groups.extend(order.chunk_by(|x, y| nodes[*x].pattern == nodes[*y].pattern).map(<[usize]>::to_vec));
+        for group in groups {
+            let pattern = self.prepared.get(self.nodes[group[0]].pattern);
+            if pattern.wildcard {
+                self.fill_all(&group, pattern)?;
+            }
+            for (number, spec) in pattern.specs.iter().enumerate() {
+                self.fill_one(&group, number, spec)?;
+                if self.is_full {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Every attribute of the nodes of a group but those that stand in the pattern.
+    fn fill_all(&mut self, group: &[usize], pattern: &Pattern<'_>) -> Result<()> {
+        let set = self.entities(group);
+        let named = pattern.named();
+        let found = fetch(self.source, &set.entities, Way::All(&named), LIMIT_DEFAULT)?;
+        for (at, slot) in group.iter().zip(&set.slots) {
+            for rows in found.of(*slot).chunk_by(|x, y| x.a == y.a) {
+                let Some(attribute) = self.source.attribute(rows[0].a) else { continue };
+                let part = self.part(*at, attribute, false, Sub::Default, None, rows);
+                let key = attribute.ident.clone().into();
+                self.nodes[*at].wild.extend(part.map(|part| (key, part)));
+            }
+        }
+        Ok(())
+    }
+
+    /// What a spec asks of the nodes of a group.
+    fn fill_one(&mut self, group: &[usize], number: usize, spec: &Spec<'_>) -> Result<()> {
+        let asked: Vec<usize> = match spec.attribute {
+            None => Vec::new(),
+            Some(_) => group.iter().copied().filter(|at| self.nodes[*at].levels[number] > 0).collect(),
+        };
+        if let Some(attribute) = spec.attribute.filter(|_| !asked.is_empty()) {
+            let way = if spec.reverse { Way::Back(attribute.id) } else { Way::Forward(attribute.id) };
+            let single = if spec.reverse { attribute.component } else { !attribute.many };
+            let set = self.entities(&asked);
+            let found = fetch(self.source, &set.entities, way, if single { 1 } else { spec.limit })?;
+            for (at, slot) in asked.iter().zip(&set.slots) {
+                let part = self.part(*at, attribute, spec.reverse, spec.sub, Some(number), found.of(*slot));
+                self.nodes[*at].found.push(part);
+            }
+        }
+        for at in group {
+            self.nodes[*at].found.resize_with(number + 1, || None);
+        }
+        Ok(())
+    }
+
+    /// The entities of nodes, which are in the order of these.
+    fn entities(&self, nodes: &[usize]) -> Set {
+        let mut set =
+            Set { entities: Vec::with_capacity(nodes.len()), slots: Vec::with_capacity(nodes.len()) };
+        for at in nodes {
+            let e = self.nodes[*at].e;
+            if set.entities.last() != Some(&e) {
+                set.entities.push(e);
+            }
+            set.slots.push(set.entities.len() - 1);
+        }
+        set
     }
 
     /// What an attribute's values are in the result. `number` is that of the spec in the node's pattern.
-    fn found(
+    fn part(
         &mut self,
         at: usize,
         attribute: &Attribute,
         reverse: bool,
         sub: Sub,
         number: Option<usize>,
-        values: Vec<Value>,
-    ) -> Result<Option<Found>> {
+        rows: &[Row],
+    ) -> Option<Part> {
         let many = if reverse { !attribute.component } else { attribute.many };
         let whole = attribute.component && !reverse;
-        let mut parts = Vec::with_capacity(values.len());
-        for value in values {
-            parts.push(match (value, sub) {
-                (Value::Ref(e), Sub::Pattern(pattern)) => {
-                    let levels = self.prepared.get(pattern).levels().into();
-                    Part::Node(self.push(e, pattern, Some(at), levels)?)
-                }
-                (Value::Ref(e), Sub::Again(_)) => self.again(at, e, number.expect("only specs recurse"))?,
-                (Value::Ref(e), Sub::Default) if whole => self.component(at, e)?,
-                (Value::Ref(e), Sub::Default) => Part::Value(only_id(e)),
-                (value, _) => Part::Value(value.into()),
-            });
+        let mut parts = rows.iter().map(|row| match (&row.v, sub) {
+            (Value::Ref(e), Sub::Pattern(pattern)) => self.below(at, *e, pattern, None),
+            (Value::Ref(e), Sub::Again(_)) => self.again(at, *e, number.expect("only specs recurse")),
+            (Value::Ref(e), Sub::Default) if whole => self.component(at, *e),
+            (Value::Ref(e), Sub::Default) => Part::Value(only_id(*e)),
+            (value, _) => Part::Value(value.clone().into()),
+        });
+        if many {
+            let parts: Vec<Part> = parts.collect();
+            (!parts.is_empty()).then_some(Part::Many(parts))
+        } else {
+            parts.next()
         }
-        Ok(match (many, parts.is_empty()) {
-            (_, true) => None,
-            (true, false) => Some(Found::Many(parts)),
-            (false, false) => parts.into_iter().next().map(Found::One),
-        })
     }
 
     /// An entity under the pattern of the node it is reached from.
-    fn again(&mut self, at: usize, e: EntityId, number: usize) -> Result<Part> {
+    fn again(&mut self, at: usize, e: EntityId, number: usize) -> Part {
         let pattern = self.nodes[at].pattern;
         if self.path(at).any(|node| node.e == e && node.pattern == pattern) {
-            return Ok(Part::Value(only_id(e)));
+            return Part::Value(only_id(e));
         }
         let mut levels = Rc::clone(&self.nodes[at].levels);
         if levels[number] != u64::MAX {
@@ -216,23 +252,29 @@ impl<'p> Tree<'p> {
             fewer[number] -= 1;
             levels = fewer.into();
         }
-        Ok(Part::Node(self.push(e, pattern, Some(at), levels)?))
+        self.below(at, e, pattern, Some(levels))
     }
 
-    fn component(&mut self, at: usize, e: EntityId) -> Result<Part> {
+    fn component(&mut self, at: usize, e: EntityId) -> Part {
         if self.path(at).any(|node| node.e == e) {
-            return Ok(Part::Value(only_id(e)));
+            return Part::Value(only_id(e));
         }
-        Ok(Part::Node(self.push(e, Prepared::COMPONENT, Some(at), Rc::new([]))?))
+        self.below(at, e, Prepared::COMPONENT, None)
     }
 
     /// The nodes from this one up to the first.
-    fn path(&self, at: usize) -> impl Iterator<Item = &Node<'p>> {
+    fn path(&self, at: usize) -> impl Iterator<Item = &Node> {
         std::iter::successors(Some(&self.nodes[at]), |node| node.above.map(|above| &self.nodes[above]))
     }
 }
 
+/// The entities of some nodes, ascending, and the place among them of each node's.
+struct Set {
+    entities: Vec<EntityId>,
+    slots: Vec<usize>,
+}
+
 /// A reference that is not followed.
 fn only_id(e: EntityId) -> Edn {
-    Edn::Map(BTreeMap::from([(id_key(), e.into())]))
+    Edn::Map([(id_key(), e.into())].into())
 }

@@ -2,12 +2,15 @@
 //!
 //! Nested patterns become one list; a spec points into it. Entry 0 is the pattern of components: everything.
 
+use std::rc::Rc;
+
 use annals_storage::datom::{AttrId, Tag};
 
 use crate::ast::{PullLimit, PullPattern, PullSpec, PullSub};
 use crate::edn::Edn;
 use crate::error::{Error, Result};
-use crate::functions::{self, Function};
+use crate::functions::Functions;
+use crate::functions::own::OverValues;
 use crate::source::{Attribute, Source};
 
 use super::LIMIT_DEFAULT;
@@ -18,7 +21,7 @@ pub(super) struct Prepared<'s> {
 }
 
 /// Where a pattern stands in [`Prepared`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(super) struct PatternId(usize);
 
 /// One level of a pattern.
@@ -28,6 +31,10 @@ pub(super) struct Pattern<'s> {
     /// The key of the entity's id, if that is asked for.
     pub(super) id_key: Option<Edn>,
     pub(super) specs: Vec<Spec<'s>>,
+    /// The levels each of its recursions may go down.
+    pub(super) levels: Rc<[u64]>,
+    /// What it gives of an entity is the same whatever led there: nothing in it looks at the path.
+    pub(super) is_shared: bool,
 }
 
 /// What is asked of one attribute.
@@ -38,7 +45,7 @@ pub(super) struct Spec<'s> {
     pub(super) key: Edn,
     pub(super) limit: usize,
     pub(super) default: Option<Edn>,
-    pub(super) xform: Option<&'static Function>,
+    pub(super) xform: Option<OverValues>,
     pub(super) sub: Sub,
 }
 
@@ -66,17 +73,30 @@ impl<'s> Prepared<'s> {
     }
 }
 
-impl Pattern<'_> {
-    /// True if the attribute is asked for by name.
-    pub(super) fn names(&self, a: AttrId) -> bool {
-        self.specs.iter().any(|spec| spec.attribute.is_some_and(|own| own.id == a) && !spec.reverse)
-    }
-
-    /// The levels each of its recursions may still go down.
-    pub(super) fn levels(&self) -> Vec<u64> {
+impl<'s> Pattern<'s> {
+    fn new(source: &dyn Source, wildcard: bool, id_key: Option<Edn>, specs: Vec<Spec<'s>>) -> Pattern<'s> {
         let levels =
             |spec: &Spec<'_>| if let Sub::Again(Some(levels)) = spec.sub { levels } else { u64::MAX };
-        self.specs.iter().map(levels).collect()
+        let levels = specs.iter().map(levels).collect();
+        let is_shared = !wildcard || !source.attributes().iter().any(|attribute| attribute.component);
+        Pattern { wildcard, id_key, specs, levels, is_shared }
+    }
+
+    /// The attributes asked for by name.
+    pub(super) fn named(&self) -> Vec<AttrId> {
+        let forward = self.specs.iter().filter(|spec| !spec.reverse);
+        forward.filter_map(|spec| spec.attribute).map(|attribute| attribute.id).collect()
+    }
+}
+
+impl Spec<'_> {
+    /// True if what it gives depends on the path: it recurses, or pulls components whole.
+    fn looks_at_path(&self, prepared: &Prepared<'_>) -> bool {
+        match self.sub {
+            Sub::Again(_) => true,
+            Sub::Pattern(id) => !prepared.get(id).is_shared,
+            Sub::Default => !self.reverse && self.attribute.is_some_and(|attribute| attribute.component),
+        }
     }
 }
 
@@ -84,29 +104,41 @@ pub(super) fn id_key() -> Edn {
     Edn::keyword("db/id")
 }
 
-pub(super) fn prepare<'s>(source: &'s dyn Source, pattern: &PullPattern) -> Result<Prepared<'s>> {
-    let component = Pattern { wildcard: true, id_key: Some(id_key()), specs: Vec::new() };
+pub(super) fn prepare<'s>(
+    source: &'s dyn Source,
+    functions: &Functions,
+    pattern: &PullPattern,
+) -> Result<Prepared<'s>> {
+    let component = Pattern::new(source, true, Some(id_key()), Vec::new());
     let mut prepared = Prepared { patterns: vec![component] };
-    add(source, pattern, &mut prepared)?;
+    add(source, functions, pattern, &mut prepared)?;
     Ok(prepared)
 }
 
-fn add<'s>(source: &'s dyn Source, pattern: &PullPattern, prepared: &mut Prepared<'s>) -> Result<PatternId> {
+fn add<'s>(
+    source: &'s dyn Source,
+    functions: &Functions,
+    pattern: &PullPattern,
+    prepared: &mut Prepared<'s>,
+) -> Result<PatternId> {
     let mut id_key = pattern.wildcard.then(id_key);
     let mut specs = Vec::with_capacity(pattern.specs.len());
     for spec in &pattern.specs {
         if spec.attr.as_str() == "db/id" && !spec.reverse {
             id_key = Some(spec.key.clone());
         } else {
-            specs.push(prepare_spec(source, spec, prepared).map_err(|error| error.at(spec.span))?);
+            specs.push(prepare_spec(source, functions, spec, prepared).map_err(|error| error.at(spec.span))?);
         }
     }
-    prepared.patterns.push(Pattern { wildcard: pattern.wildcard, id_key, specs });
+    let mut pattern = Pattern::new(source, pattern.wildcard, id_key, specs);
+    pattern.is_shared &= !pattern.specs.iter().any(|spec| spec.looks_at_path(prepared));
+    prepared.patterns.push(pattern);
     Ok(prepared.outermost())
 }
 
 fn prepare_spec<'s>(
     source: &'s dyn Source,
+    functions: &Functions,
     spec: &PullSpec,
     prepared: &mut Prepared<'s>,
 ) -> Result<Spec<'s>> {
@@ -120,11 +152,7 @@ fn prepare_spec<'s>(
         );
         return Err(Error::incorrect("db.error/invalid-pull", message));
     }
-    let xform = spec.xform.as_ref().map(|name| {
-        let function = functions::find(name).ok_or_else(|| functions::unknown(name))?;
-        function.check_count(1)?;
-        Ok::<_, Error>(function)
-    });
+    let xform = spec.xform.as_ref().map(|name| functions.over_one_value(name));
     Ok(Spec {
         attribute,
         reverse: spec.reverse,
@@ -138,7 +166,7 @@ fn prepare_spec<'s>(
         xform: xform.transpose()?,
         sub: match &spec.sub {
             PullSub::Default => Sub::Default,
-            PullSub::Pattern(pattern) => Sub::Pattern(add(source, pattern, prepared)?),
+            PullSub::Pattern(pattern) => Sub::Pattern(add(source, functions, pattern, prepared)?),
             PullSub::Levels(levels) => Sub::Again(Some(*levels)),
             PullSub::Unbounded => Sub::Again(None),
         },

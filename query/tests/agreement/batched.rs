@@ -13,6 +13,8 @@ use annals_storage::datom::{
 pub(crate) struct Batched {
     pub(crate) facts: Facts,
     pub(crate) most: usize,
+    /// Whether it says that it is sorted.
+    pub(crate) sorted: bool,
 }
 
 impl Source for Batched {
@@ -57,6 +59,10 @@ impl Source for Batched {
 
     fn is_history(&self) -> bool {
         self.facts.is_history()
+    }
+
+    fn is_sorted(&self) -> bool {
+        self.sorted
     }
 }
 

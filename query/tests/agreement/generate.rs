@@ -25,11 +25,11 @@ impl Chance {
         ((x ^ (x >> 31)) >> 11) as usize % end
     }
 
-    fn one_in(&mut self, n: usize) -> bool {
+    pub(crate) fn one_in(&mut self, n: usize) -> bool {
         self.below(n) == 0
     }
 
-    fn pick<'a, V: ?Sized>(&mut self, all: &[&'a V]) -> &'a V {
+    pub(crate) fn pick<'a, V: ?Sized>(&mut self, all: &[&'a V]) -> &'a V {
         all[self.below(all.len())]
     }
 }
@@ -353,7 +353,10 @@ impl Writer<'_> {
                 let (x, y) = (self.known('e'), self.known('k'));
                 format!("[({} {x} {y})]", self.chance.pick(&["=", "!="]))
             }
-            4 => format!("[(+ {} 1) {}]", self.known('l'), self.integer_var()),
+            4 => {
+                let name = self.chance.pick(&["+", "+'", "bit-xor", "bit-and", "max", "min", "quot", "mod"]);
+                format!("[({name} {} 1) {}]", self.known('l'), self.integer_var())
+            }
             5 => match self.chance.below(4) {
                 0 => format!("[(ground [1 2 3]) [{} ...]]", self.integer_var()),
                 1 => format!("[(get-else $ {} :x/num 0) {}]", self.known('e'), self.integer_var()),

@@ -8,6 +8,7 @@ mod best;
 mod calls;
 mod generate;
 mod limits;
+mod pulled;
 mod random;
 
 use std::sync::Arc;

@@ -76,7 +76,11 @@ fn compare(seed: u64, text: &str, inputs: &[QueryArg], facts: &Facts) -> (Outcom
     }
     let mut inputs = inputs.to_vec();
     // The naive evaluator saw the facts one by one; the fast path sees batches.
-    inputs[0] = QueryArg::Source(Arc::new(Batched { facts: facts.clone(), most: 1 + seed as usize % 7 }));
+    inputs[0] = QueryArg::Source(Arc::new(Batched {
+        facts: facts.clone(),
+        most: 1 + seed as usize % 7,
+        sorted: false,
+    }));
     let mut cursor = None;
     for way in ways(seed) {
         let answer = q_with(&query, &inputs, &Budget::default(), way);
