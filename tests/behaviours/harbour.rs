@@ -24,7 +24,6 @@ const SCHEMA: &str = "[
   {:db/ident :boat/pos :db/valueType :db.type/tuple :db/tupleTypes [:db.type/double :db.type/double]
    :db/cardinality :db.cardinality/one}
   {:db/ident :boat/fuel :db/valueType :db.type/long :db/cardinality :db.cardinality/one}
-  {:db/ident :boat/chart :db/valueType :db.type/bytes :db/cardinality :db.cardinality/one}
   {:db/ident :note/by :db/valueType :db.type/string :db/cardinality :db.cardinality/one}
   {:db/ident :flag/norway}]";
 
