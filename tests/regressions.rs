@@ -363,7 +363,8 @@ fn double_recursion_and_pulls_in_circles_end() {
         assert_eq!(ask(&db, one, [arg(double), arg("[:n/id 3]")]), "40");
         let mutual = "[[(odd ?a ?b) [?a :n/up ?b]] [(odd ?a ?b) (even ?a ?m) [?m :n/up ?b]]
                        [(even ?a ?b) (odd ?a ?m) [?m :n/up ?b]]]";
-        let query = "[:find [(count ?o) (count ?e)] :in $ % ?a :where (odd ?a ?o) (even ?a ?e)]";
+        let query =
+            "[:find [(count-distinct ?o) (count-distinct ?e)] :in $ % ?a :where (odd ?a ?o) (even ?a ?e)]";
         assert_eq!(ask(&db, query, [arg(mutual), arg("[:n/id 3]")]), "[20 20]");
         let depth = |pattern: &str| {
             db.pull(pattern, "[:n/id 0]").expect("a map").to_string().matches(":n/id").count()
@@ -811,8 +812,8 @@ fn a_file_that_is_no_database_is_an_error_at_once() {
     let broken: [(&str, Vec<u8>); 4] = [
         ("empty of sense", b"no database, only words ".repeat(4000)),
         ("cut in the middle", bytes[..bytes.len() / 2].to_vec()),
-        ("of zeros", vec![0; bytes.len()]),
         ("without its head", bytes[4096..].to_vec()),
+        ("with a head of zeros", [&[0; 4096], &bytes[4096..]].concat()),
     ];
     for (what, bytes) in broken {
         let path = folder.path().join("broken.annals");
@@ -865,18 +866,18 @@ fn an_answer_from_the_trees_is_the_answer_from_the_log() {
 #[test]
 fn a_bound_that_is_hit_stops_the_query_alone() {
     for conn in databases() {
-        let added: String = (0..400).map(|id| format!("{{:n/id {id} :n/size {id}}} ")).collect();
+        let added: String = (0..200).map(|id| format!("{{:n/id {id} :n/size {id}}} ")).collect();
         done(&conn, &format!("[{added}]"));
         let huge = "[:find (count ?x) . :with ?y ?z :where [_ :n/size ?x] [_ :n/size ?y] [_ :n/size ?z]]";
         let question = annals::q(huge).expect("a query").over(&conn.db());
-        let small = Budget { rows: Some(1000), cancel: None };
+        let small = Budget { rows: Some(1000), ..Budget::default() };
         let error = question.clone().budget(small).run().expect_err("too many rows");
         assert_eq!(
             (error.keyword(), error.category()),
             ("db.error/budget-exceeded", annals::Category::Interrupted)
         );
         let cancel = Arc::new(AtomicBool::new(false));
-        let budget = Budget { rows: Some(u64::MAX), cancel: Some(Arc::clone(&cancel)) };
+        let budget = Budget { cancel: Some(Arc::clone(&cancel)), ..Budget::default() };
         let running = std::thread::spawn(move || question.budget(budget).run().map(|_| ()));
         for id in 1000..1050 {
             done(&conn, &format!("[{{:n/id {id} :n/size {id}}}]"));
@@ -884,6 +885,6 @@ fn a_bound_that_is_hit_stops_the_query_alone() {
         cancel.store(true, Ordering::SeqCst);
         let outcome = running.join().expect("no panic");
         assert!(outcome.is_ok() || outcome.is_err_and(|error| error.keyword() == "db.error/interrupted"));
-        assert_eq!(ask(&conn.db(), "[:find (count ?x) . :where [_ :n/size ?x]]", NONE), "450");
+        assert_eq!(ask(&conn.db(), "[:find (count ?x) . :where [_ :n/size ?x]]", NONE), "250");
     }
 }
