@@ -11,7 +11,8 @@ const SCHEMA: &str = "[
   {:db/ident :port/name :db/valueType :db.type/string :db/cardinality :db.cardinality/one}
   {:db/ident :port/fee :db/valueType :db.type/long :db/cardinality :db.cardinality/one}
   {:db/ident :port/open :db/valueType :db.type/boolean :db/cardinality :db.cardinality/one}
-  {:db/ident :boat/imo :db/valueType :db.type/long :db/cardinality :db.cardinality/one :db/unique :db.unique/value}
+  {:db/ident :boat/imo :db/valueType :db.type/long :db/cardinality :db.cardinality/one
+   :db/unique :db.unique/value}
   {:db/ident :boat/name :db/valueType :db.type/string :db/cardinality :db.cardinality/one}
   {:db/ident :boat/tags :db/valueType :db.type/string :db/cardinality :db.cardinality/many}
   {:db/ident :boat/home :db/valueType :db.type/ref :db/cardinality :db.cardinality/one}
@@ -28,12 +29,12 @@ const SCHEMA: &str = "[
   {:db/ident :flag/norway}]";
 
 /// A database with the harbour's schema, transaction 1.
-pub fn harbour() -> Connection {
+pub(crate) fn harbour() -> Connection {
     harbour_with(Options::default())
 }
 
 /// The same, opened with options.
-pub fn harbour_with(options: Options) -> Connection {
+pub(crate) fn harbour_with(options: Options) -> Connection {
     let store = annals::connect_with("mem:", options).expect("a storage in memory");
     let conn = store.database("harbour").expect("an empty database");
     done(&conn, SCHEMA);
@@ -42,16 +43,16 @@ pub fn harbour_with(options: Options) -> Connection {
 
 /// The report of a transaction that must be accepted.
 #[track_caller]
-pub fn done(conn: &Connection, tx: &str) -> TxReport {
+pub(crate) fn done(conn: &Connection, tx: &str) -> TxReport {
     conn.transact(tx).unwrap_or_else(|error| panic!("{tx}\n{error}"))
 }
 
 /// No inputs after the database.
-pub const NONE: [Arg; 0] = [];
+pub(crate) const NONE: [Arg; 0] = [];
 
 /// The answer to a query as text; what has no order of its own is sorted.
 #[track_caller]
-pub fn ask(db: &Db, query: &str, args: impl IntoIterator<Item = Arg>) -> String {
+pub(crate) fn ask(db: &Db, query: &str, args: impl IntoIterator<Item = Arg>) -> String {
     let answer = db.q(query, args).unwrap_or_else(|error| panic!("{query}\n{error}"));
     let sorts = matches!(answer, Answer::Relation(_) | Answer::Collection(_));
     match answer.into_edn() {
@@ -65,7 +66,7 @@ pub fn ask(db: &Db, query: &str, args: impl IntoIterator<Item = Arg>) -> String 
 
 /// Why a query is refused.
 #[track_caller]
-pub fn refused(db: &Db, query: &str, args: impl IntoIterator<Item = Arg>) -> Error {
+pub(crate) fn refused(db: &Db, query: &str, args: impl IntoIterator<Item = Arg>) -> Error {
     match db.q(query, args) {
         Err(error) => error,
         Ok(answer) => panic!("{query}\nwas answered: {answer:?}"),
@@ -73,28 +74,28 @@ pub fn refused(db: &Db, query: &str, args: impl IntoIterator<Item = Arg>) -> Err
 }
 
 /// An input, as EDN text.
-pub fn arg(text: &str) -> Arg {
+pub(crate) fn arg(text: &str) -> Arg {
     Arg::Edn(read(text))
 }
 
 /// EDN text.
-pub fn read(text: &str) -> Edn {
+pub(crate) fn read(text: &str) -> Edn {
     annals::edn::read_one(text).expect("EDN").to_edn()
 }
 
 /// A clock that stands where it is put; microseconds since 1970.
-pub struct Hand(AtomicI64);
+pub(crate) struct Hand(AtomicI64);
 
 impl Hand {
     /// Options with a clock that stands at some seconds, and the clock.
-    pub fn at(seconds: i64) -> (Arc<Hand>, Options) {
+    pub(crate) fn at(seconds: i64) -> (Arc<Hand>, Options) {
         let hand = Arc::new(Hand(AtomicI64::new(0)));
         hand.put(seconds);
         (Arc::clone(&hand), Options { clock: hand, ..Options::default() })
     }
 
     /// Moves it, either way.
-    pub fn put(&self, seconds: i64) {
+    pub(crate) fn put(&self, seconds: i64) {
         self.0.store(seconds * 1_000_000, Ordering::SeqCst);
     }
 }
