@@ -2,7 +2,7 @@
 
 use annals::{Connection, Datom, Edn, EntityId, EntityName, Field, Index, Order, TimePoint, Value};
 
-use crate::harbour::{Hand, done, harbour, harbour_with, read};
+use crate::harbour::{Hand, done, harbour, harbour_with};
 
 #[track_caller]
 fn pulled(conn: &Connection, pattern: &str, entity: &str) -> Edn {
