@@ -205,7 +205,7 @@ impl Db {
             return Err(trouble.clone());
         }
         if self.is_history() {
-            return Err(Error::incorrect("db.error/history-view", "a history cannot be added to")
+            return Err(Error::incorrect("db.error/unsupported-on-history", "a history cannot be added to")
                 .with_hint("use `with` on the value before `history`"));
         }
         let data = tx.into().form()?;

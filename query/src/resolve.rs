@@ -64,11 +64,12 @@ pub fn attribute<'s>(source: &'s dyn Source, edn: &Edn) -> Result<&'s Attribute>
         let name = match edn {
             Edn::Keyword(ident) => ident.to_string(),
             Edn::Int(id) => id.to_string(),
-            other => format!("a {}", other.type_name()),
+            Edn::String(text) => format!("{text:?}"),
+            other => format!("named by a {}", other.type_name()),
         };
         let error = Error::incorrect("db.error/unknown-attribute", format!("there is no attribute {name}"));
         let names = source.attributes();
-        match nearest(name.trim_start_matches(':'), names.iter().map(|known| known.ident.as_str())) {
+        match nearest(name.trim_matches([':', '"']), names.iter().map(|known| known.ident.as_str())) {
             Some(near) => error.hint(format!("did you mean :{near}?")),
             None => error.hint("a question can name an attribute once a transaction has defined it"),
         }

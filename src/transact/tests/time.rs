@@ -72,7 +72,10 @@ fn check_80_to_82_history_shows_all_inside_its_bounds() {
 #[test]
 fn check_83_a_history_cannot_be_added_to() {
     let (harbour, ..) = two_moments();
-    assert_eq!(harbour.db.history().with_at("[]", NOON).unwrap_err().keyword(), "db.error/history-view");
+    assert_eq!(
+        harbour.db.history().with_at("[]", NOON).unwrap_err().keyword(),
+        "db.error/unsupported-on-history"
+    );
 }
 
 #[test]

@@ -1,0 +1,107 @@
+//! The harbour: the schema and the few words that the checks share.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use annals::{Answer, Arg, Clock, Connection, Db, Edn, Error, Options, TxReport};
+
+const SCHEMA: &str = "[
+  {:db/ident :port/code :db/valueType :db.type/string :db/cardinality :db.cardinality/one
+   :db/unique :db.unique/identity}
+  {:db/ident :port/name :db/valueType :db.type/string :db/cardinality :db.cardinality/one}
+  {:db/ident :port/fee :db/valueType :db.type/long :db/cardinality :db.cardinality/one}
+  {:db/ident :port/open :db/valueType :db.type/boolean :db/cardinality :db.cardinality/one}
+  {:db/ident :boat/imo :db/valueType :db.type/long :db/cardinality :db.cardinality/one
+   :db/unique :db.unique/value}
+  {:db/ident :boat/name :db/valueType :db.type/string :db/cardinality :db.cardinality/one}
+  {:db/ident :boat/tags :db/valueType :db.type/string :db/cardinality :db.cardinality/many}
+  {:db/ident :boat/home :db/valueType :db.type/ref :db/cardinality :db.cardinality/one}
+  {:db/ident :boat/flag :db/valueType :db.type/ref :db/cardinality :db.cardinality/one}
+  {:db/ident :boat/crew :db/valueType :db.type/ref :db/cardinality :db.cardinality/many :db/isComponent true}
+  {:db/ident :crew/badge :db/valueType :db.type/string :db/cardinality :db.cardinality/one
+   :db/unique :db.unique/identity}
+  {:db/ident :crew/rank :db/valueType :db.type/keyword :db/cardinality :db.cardinality/one}
+  {:db/ident :crew/boss :db/valueType :db.type/ref :db/cardinality :db.cardinality/one}
+  {:db/ident :boat/pos :db/valueType :db.type/tuple :db/tupleTypes [:db.type/double :db.type/double]
+   :db/cardinality :db.cardinality/one}
+  {:db/ident :boat/fuel :db/valueType :db.type/long :db/cardinality :db.cardinality/one}
+  {:db/ident :note/by :db/valueType :db.type/string :db/cardinality :db.cardinality/one}
+  {:db/ident :flag/norway}]";
+
+/// A database with the harbour's schema, transaction 1.
+pub(crate) fn harbour() -> Connection {
+    harbour_with(Options::default())
+}
+
+/// The same, opened with options.
+pub(crate) fn harbour_with(options: Options) -> Connection {
+    let store = annals::connect_with("mem:", options).expect("a storage in memory");
+    let conn = store.database("harbour").expect("an empty database");
+    done(&conn, SCHEMA);
+    conn
+}
+
+/// The report of a transaction that must be accepted.
+#[track_caller]
+pub(crate) fn done(conn: &Connection, tx: &str) -> TxReport {
+    conn.transact(tx).unwrap_or_else(|error| panic!("{tx}\n{error}"))
+}
+
+/// No inputs after the database.
+pub(crate) const NONE: [Arg; 0] = [];
+
+/// The answer to a query as text; what has no order of its own is sorted.
+#[track_caller]
+pub(crate) fn ask(db: &Db, query: &str, args: impl IntoIterator<Item = Arg>) -> String {
+    let answer = db.q(query, args).unwrap_or_else(|error| panic!("{query}\n{error}"));
+    let sorts = matches!(answer, Answer::Relation(_) | Answer::Collection(_));
+    match answer.into_edn() {
+        Edn::Vector(mut rows) if sorts => {
+            rows.sort();
+            Edn::Vector(rows).to_string()
+        }
+        edn => edn.to_string(),
+    }
+}
+
+/// Why a query is refused.
+#[track_caller]
+pub(crate) fn refused(db: &Db, query: &str, args: impl IntoIterator<Item = Arg>) -> Error {
+    match db.q(query, args) {
+        Err(error) => error,
+        Ok(answer) => panic!("{query}\nwas answered: {answer:?}"),
+    }
+}
+
+/// An input, as EDN text.
+pub(crate) fn arg(text: &str) -> Arg {
+    Arg::Edn(read(text))
+}
+
+/// EDN text.
+pub(crate) fn read(text: &str) -> Edn {
+    annals::edn::read_one(text).expect("EDN").to_edn()
+}
+
+/// A clock that stands where it is put; microseconds since 1970.
+pub(crate) struct Hand(AtomicI64);
+
+impl Hand {
+    /// Options with a clock that stands at some seconds, and the clock.
+    pub(crate) fn at(seconds: i64) -> (Arc<Hand>, Options) {
+        let hand = Arc::new(Hand(AtomicI64::new(0)));
+        hand.put(seconds);
+        (Arc::clone(&hand), Options { clock: hand, ..Options::default() })
+    }
+
+    /// Moves it, either way.
+    pub(crate) fn put(&self, seconds: i64) {
+        self.0.store(seconds * 1_000_000, Ordering::SeqCst);
+    }
+}
+
+impl Clock for Hand {
+    fn now_micros(&self) -> i64 {
+        self.0.load(Ordering::SeqCst)
+    }
+}
