@@ -5,6 +5,7 @@
 
 mod batched;
 mod calls;
+mod extremes;
 mod generate;
 mod limits;
 mod random;
