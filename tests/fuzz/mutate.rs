@@ -29,6 +29,12 @@ impl Random {
         self.below(n) == 0
     }
 
+    /// A number below two to the power of `bits`, small ones more often.
+    fn up_to(&mut self, bits: usize) -> usize {
+        let below = 1 << self.below(bits);
+        self.below(below)
+    }
+
     fn of<'t, T>(&mut self, list: &'t [T]) -> &'t T {
         &list[self.below(list.len())]
     }
@@ -125,7 +131,7 @@ fn change(edn: &mut Edn, corpus: &Corpus, random: &mut Random) {
         7 => {
             if let Some(children) = children(edn).filter(|children| !children.is_empty()) {
                 let one = random.of(children).clone();
-                let (at, times) = (random.below(children.len()), 1 + random.below(1 << random.below(6)));
+                let (at, times) = (random.below(children.len()), 1 + random.up_to(6));
                 children.splice(at..at, std::iter::repeat_n(one, times));
             }
         }
@@ -197,7 +203,7 @@ fn nested(text: &str, random: &mut Random) -> String {
 fn scratched(text: &str, random: &mut Random) -> String {
     let mut bytes = text.as_bytes().to_vec();
     let at = random.below(bytes.len() + 1);
-    let end = (at + 1 + random.below(1 << random.below(8))).min(bytes.len());
+    let end = (at + 1 + random.up_to(8)).min(bytes.len());
     match random.below(6) {
         0 if at < bytes.len() => bytes[at] ^= 1 << random.below(8),
         1 => drop(bytes.drain(at..end)),

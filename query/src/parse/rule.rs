@@ -39,7 +39,7 @@ fn rule(form: &Form) -> Result<Rule> {
     if body.is_empty() {
         return Err(invalid(form, format!("the rule `{name}` has no clauses")));
     }
-    Ok(Rule { name: name.clone(), required, args, body: clause::clauses(body)?, span: form.span })
+    Ok(Rule { name: name.clone(), required, args, body: clause::clauses(body, 0)?, span: form.span })
 }
 
 /// All definitions of a name take the same number of arguments, and require the same of them.

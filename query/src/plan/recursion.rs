@@ -5,9 +5,13 @@ use std::collections::HashMap;
 use annals_storage::datom::Symbol;
 
 use crate::ast::{Clause, ClauseKind, Rule};
+use crate::inputs::levels;
 
 /// The most definitions that a call of a rule is replaced by.
 const WRITTEN_OUT_MAX: usize = 32;
+
+/// How deep clauses stand inside each other, at most, when a rule is written out: walking them recurses.
+const LEVELS_MAX: usize = 50;
 
 /// The rules a query is given, by name.
 #[derive(Debug, Default)]
@@ -25,6 +29,8 @@ struct Known {
     recursive: bool,
     /// How many definitions a call of it becomes when all is written out; a recursive rule is not.
     size: usize,
+    /// How deep clauses then stand inside each other.
+    levels: usize,
 }
 
 impl Rules {
@@ -109,9 +115,15 @@ fn sorted_out(definitions: &HashMap<Symbol, Vec<Rule>>) -> HashMap<Symbol, Known
                 for member in &members {
                     let below =
                         graph[*member].iter().map(|callee| found[*callee].map_or(0, |known| known.size));
-                    let own = definitions[names[*member]].len();
-                    let size = if recursive { 1 } else { below.fold(own, usize::saturating_add) };
-                    found[*member] = Some(Known { component: rule, recursive, size });
+                    let own = &definitions[names[*member]];
+                    let levels = own.iter().map(|rule| levels(&rule.body)).max().unwrap_or(0)
+                        + graph[*member].iter().filter_map(|callee| found[*callee]).map(|known| known.levels).max().unwrap_or(0);
+                    let size = match recursive {
+                        true => 1,
+                        false if levels > LEVELS_MAX => WRITTEN_OUT_MAX + 1,
+                        false => below.fold(own.len(), usize::saturating_add),
+                    };
+                    found[*member] = Some(Known { component: rule, recursive, size, levels });
                 }
             }
         }
