@@ -8,24 +8,24 @@ use annals_tests::conformance::case::{Case, read_directory};
 
 /// One example, with what it is given.
 #[derive(Clone, Debug)]
-pub struct Example {
+pub(crate) struct Example {
     /// A query, a pull pattern, or anything.
-    pub edn: Edn,
+    pub(crate) edn: Edn,
     /// The inputs after the database.
-    pub args: Vec<Edn>,
+    pub(crate) args: Vec<Edn>,
 }
 
 /// All examples and all their parts.
-pub struct Corpus {
+pub(crate) struct Corpus {
     /// Whole examples.
-    pub examples: Vec<Example>,
+    pub(crate) examples: Vec<Example>,
     /// What stands in them, small and large.
-    pub parts: Vec<Edn>,
+    pub(crate) parts: Vec<Edn>,
 }
 
 impl Corpus {
     /// Reads the behaviour cases and the guide.
-    pub fn read() -> Corpus {
+    pub(crate) fn read() -> Corpus {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let mut examples: Vec<Example> = Vec::new();
         for (_, cases) in read_directory(&root.join("conformance")) {
@@ -34,6 +34,14 @@ impl Corpus {
         let guide = std::fs::read_to_string(root.join("../docs/query.md")).expect("the guide");
         examples.extend(guide.split("```clojure\n").skip(1).filter_map(of_guide));
         assert!(examples.len() > 200, "only {} examples", examples.len());
+        // Rules and patterns that are inputs are read by themselves too.
+        let inputs: Vec<Edn> = examples.iter().flat_map(|example| example.args.clone()).collect();
+        examples.extend(
+            inputs
+                .into_iter()
+                .filter(|edn| matches!(edn, Edn::Vector(_)))
+                .map(|edn| Example { edn, args: Vec::new() }),
+        );
         let mut parts = Vec::new();
         for example in &examples {
             collect(&example.edn, &mut parts);
@@ -67,7 +75,8 @@ fn of_case(case: &Case, examples: &mut Vec<Example>) {
 /// What is typed in a block of the guide, without the commands in front of it.
 fn of_guide(after: &str) -> Option<Example> {
     let (block, _) = after.split_once("```")?;
-    let typed: String = block.lines().filter(|line| !line.starts_with('.')).map(|line| format!("{line}\n")).collect();
+    let typed: String =
+        block.lines().filter(|line| !line.starts_with('.')).map(|line| format!("{line}\n")).collect();
     let mut forms = edn::read_all(&typed).ok()?.into_iter().map(|form| form.to_edn());
     Some(Example { edn: forms.next()?, args: forms.collect() })
 }

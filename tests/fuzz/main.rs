@@ -24,7 +24,7 @@ use mutate::{Case, Random};
 use properties::{Proof, Tally};
 
 /// How many cases a run has that is given no time.
-const CASES: u64 = 4_000;
+const CASES: u64 = 20_000;
 
 /// The seed of a run that is given none.
 const SEED: u64 = 20_260_101;

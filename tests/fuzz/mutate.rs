@@ -9,7 +9,7 @@ use annals::{Edn, Symbol};
 use crate::corpus::Corpus;
 
 /// The numbers of SplitMix64.
-pub struct Random(pub u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
     fn next(&mut self) -> u64 {
@@ -20,12 +20,12 @@ impl Random {
     }
 
     /// A number below `n`.
-    pub fn below(&mut self, n: usize) -> usize {
+    pub(crate) fn below(&mut self, n: usize) -> usize {
         (self.next() % n.max(1) as u64) as usize
     }
 
     /// True once in `n` times.
-    pub fn one_in(&mut self, n: usize) -> bool {
+    pub(crate) fn one_in(&mut self, n: usize) -> bool {
         self.below(n) == 0
     }
 
@@ -41,31 +41,84 @@ impl Random {
 }
 
 /// What is read and asked: a text, and inputs as texts.
-pub struct Case {
+pub(crate) struct Case {
     /// A query, rules, a pattern, or nothing of the kind.
-    pub text: String,
+    pub(crate) text: String,
     /// The inputs after the database.
-    pub args: Vec<String>,
+    pub(crate) args: Vec<String>,
 }
 
 /// Atoms that have broken programs.
 const ATOMS: [&str; 58] = [
-    "nil", "true", "?x", "?e", "$", "$x", "%", "_", ".", "...", "?", "*", "&", "=", "not", "or", "and", "not-join",
-    "or-join", "count", "sum", "max", "q", "quote", "pull", "ground", "desc", "range", "str", "Math/pow", "0", "-1", "1",
-    "9223372036854775807", "-9223372036854775808", "9223372036854775808", "1N", "1e308", "-0.0", "##NaN", "##Inf",
-    "1e999M", "1e-999M", "0.1M", "\"\"", "\"(\"", "\"a*\"", ":find", ":in", ":where", ":with", ":keys", ":limit", ":db/id",
-    ":film/_cast", ":a/_", "#inst \"9999-12-31T23:59:59.999-00:00\"", "\\a",
+    "nil",
+    "true",
+    "?x",
+    "?e",
+    "$",
+    "$x",
+    "%",
+    "_",
+    ".",
+    "...",
+    "?",
+    "*",
+    "&",
+    "=",
+    "not",
+    "or",
+    "and",
+    "not-join",
+    "or-join",
+    "count",
+    "sum",
+    "max",
+    "q",
+    "quote",
+    "pull",
+    "ground",
+    "desc",
+    "range",
+    "str",
+    "Math/pow",
+    "0",
+    "-1",
+    "1",
+    "9223372036854775807",
+    "-9223372036854775808",
+    "9223372036854775808",
+    "1N",
+    "1e308",
+    "-0.0",
+    "##NaN",
+    "##Inf",
+    "1e999M",
+    "1e-999M",
+    "0.1M",
+    "\"\"",
+    "\"(\"",
+    "\"a*\"",
+    ":find",
+    ":in",
+    ":where",
+    ":with",
+    ":keys",
+    ":limit",
+    ":db/id",
+    ":film/_cast",
+    ":a/_",
+    "#inst \"9999-12-31T23:59:59.999-00:00\"",
+    "\\a",
 ];
 
 /// Pieces of text.
 const TOKENS: [&str; 24] = [
-    "(", ")", "[", "]", "{", "}", "#{", "#_", "\"", "\\", ";", "#", ":", "/", "?", "'", "\u{feff}", "ä", "𝄞", "\u{0}",
-    "#inst \"", "##", "\n", "N",
+    "(", ")", "[", "]", "{", "}", "#{", "#_", "\"", "\\", ";", "#", ":", "/", "?", "'", "\u{feff}", "ä", "𝄞",
+    "\u{0}", "#inst \"", "##", "\n", "N",
 ];
 
 impl Case {
     /// The next case.
-    pub fn draw(corpus: &Corpus, random: &mut Random) -> Case {
+    pub(crate) fn draw(corpus: &Corpus, random: &mut Random) -> Case {
         let example = random.of(&corpus.examples);
         let (mut edn, mut args) = (example.edn.clone(), example.args.clone());
         for _ in 0..random.below(4) {
@@ -162,7 +215,9 @@ fn recast(edn: &Edn) -> Edn {
     match edn {
         Edn::List(edns) => Edn::Vector(edns.clone()),
         Edn::Vector(edns) => Edn::List(edns.clone()),
-        Edn::Map(map) => Edn::Vector(map.iter().flat_map(|(key, value)| [key.clone(), value.clone()]).collect()),
+        Edn::Map(map) => {
+            Edn::Vector(map.iter().flat_map(|(key, value)| [key.clone(), value.clone()]).collect())
+        }
         Edn::Set(edns) => Edn::List(edns.iter().cloned().collect()),
         Edn::Keyword(keyword) => Edn::symbol(keyword.as_str()),
         Edn::Symbol(symbol) => Edn::string(symbol.as_str()),
@@ -188,8 +243,15 @@ fn wrapped(inner: Edn, random: &mut Random) -> Edn {
 
 /// A text inside of many brackets, somewhere.
 fn nested(text: &str, random: &mut Random) -> String {
-    const PAIRS: [(&str, &str); 7] =
-        [("[", "]"), ("(not ", ")"), ("(or ", ")"), ("(and ", ")"), ("{:film/cast ", "}"), ("#a ", ""), ("(+ 1 ", ")")];
+    const PAIRS: [(&str, &str); 7] = [
+        ("[", "]"),
+        ("(not ", ")"),
+        ("(or ", ")"),
+        ("(and ", ")"),
+        ("{:film/cast ", "}"),
+        ("#a ", ""),
+        ("(+ 1 ", ")"),
+    ];
     let (open, close) = random.of(&PAIRS);
     let times = 1 << random.below(13);
     let opening: Vec<usize> = text.match_indices(['[', '(']).map(|(at, _)| at).collect();

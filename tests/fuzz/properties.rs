@@ -18,26 +18,27 @@ const ROWS: u64 = 3_000;
 
 /// How much of what was tried came through.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Tally {
-    pub cases: u64,
-    pub forms: u64,
-    pub queries: u64,
-    pub rules: u64,
-    pub patterns: u64,
-    pub answers: u64,
-    pub compared: u64,
-    pub refusals: u64,
+pub(crate) struct Tally {
+    pub(crate) cases: u64,
+    pub(crate) forms: u64,
+    pub(crate) queries: u64,
+    pub(crate) rules: u64,
+    pub(crate) patterns: u64,
+    pub(crate) answers: u64,
+    pub(crate) compared: u64,
+    pub(crate) refusals: u64,
 }
 
 /// The small database that is asked.
-pub struct Proof {
+pub(crate) struct Proof {
     db: Db,
 }
 
 impl Proof {
     /// All fixtures of the behaviour cases, and a few files of a repository, in one database.
-    pub fn new() -> Proof {
-        let conn = annals::connect("mem:").expect("a storage in memory").database("main").expect("a database");
+    pub(crate) fn new() -> Proof {
+        let conn =
+            annals::connect("mem:").expect("a storage in memory").database("main").expect("a database");
         let root = env!("CARGO_MANIFEST_DIR");
         let read = |path: &str| -> Edn {
             let text = std::fs::read_to_string(format!("{root}/{path}")).expect("a file of the tree");
@@ -64,7 +65,7 @@ impl Proof {
     }
 
     /// Holds one case against everything. Panics if something is not so.
-    pub fn hold(&self, case: &Case, tally: &mut Tally) {
+    pub(crate) fn hold(&self, case: &Case, tally: &mut Tally) {
         let form = match edn::read_one(&case.text) {
             Ok(form) => form,
             Err(error) => return refused(&error, &case.text, tally),
@@ -128,7 +129,10 @@ const FILES: &str = "[{:db/id \"d\" :dir/path \"docs\"} {:db/id \"s\" :dir/path 
 /// The places of a form and its parts are those of its text.
 fn within(form: &Form, text: &str) {
     let span = form.span.expect("what is read has a place");
-    assert!(text.get(span.start as usize..span.end as usize).is_some(), "a place outside of the text: {span:?}");
+    assert!(
+        text.get(span.start as usize..span.end as usize).is_some(),
+        "a place outside of the text: {span:?}"
+    );
 }
 
 /// What a form means; the same with places and without, and printed and read again.
@@ -152,7 +156,10 @@ fn means<T: PartialEq + std::fmt::Debug>(
 
 fn refused(error: &annals_query::Error, text: &str, tally: &mut Tally) {
     tally.refusals += 1;
-    assert!(error.keyword.starts_with("db.error/") || error.keyword.starts_with("storage.error/"), "{error:?}");
+    assert!(
+        error.keyword.starts_with("db.error/") || error.keyword.starts_with("storage.error/"),
+        "{error:?}"
+    );
     assert!(!error.message.is_empty(), "{error:?}");
     assert!(error.message.len() < 4_000 + text.len(), "a message of {} bytes", error.message.len());
     let Some(Span { start, end }) = error.span else { return };

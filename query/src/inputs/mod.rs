@@ -119,7 +119,8 @@ impl Inputs {
     pub(crate) fn inside(&self, query: &Query, given: Vec<Given<'_>>) -> Result<Inputs> {
         let functions = self.functions.clone();
         let logs = self.logs.clone();
-        let inner = Inputs { logs, functions, depth: self.depth + 1, levels: self.levels, ..Inputs::default() };
+        let inner =
+            Inputs { logs, functions, depth: self.depth + 1, levels: self.levels, ..Inputs::default() };
         inner.taking(query, given)
     }
 

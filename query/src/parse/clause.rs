@@ -171,14 +171,22 @@ fn compound(form: &Form, parts: &[Form], level: usize) -> Result<ClauseKind> {
             let join = Some(variables(vars, "`not-join`")?);
             Ok(ClauseKind::Not { source, join, clauses: some_clauses(form, rest, level + 1)? })
         }
-        "or" => {
-            Ok(ClauseKind::Or { source, required: Vec::new(), join: None, branches: branches(form, rest, level + 1)? })
-        }
+        "or" => Ok(ClauseKind::Or {
+            source,
+            required: Vec::new(),
+            join: None,
+            branches: branches(form, rest, level + 1)?,
+        }),
         "or-join" => {
             let (vars, rest) = join_vector(form, rest)?;
             let (required, vars) = join_variables(vars, "`or-join`")?;
             let required = vars[..required].to_vec();
-            Ok(ClauseKind::Or { source, required, join: Some(vars), branches: branches(form, rest, level + 1)? })
+            Ok(ClauseKind::Or {
+                source,
+                required,
+                join: Some(vars),
+                branches: branches(form, rest, level + 1)?,
+            })
         }
         _ => rule_call(form, source, head, rest),
     }

@@ -18,6 +18,8 @@ const LEVELS_MAX: usize = 50;
 pub struct Rules {
     definitions: HashMap<Symbol, Vec<Rule>>,
     known: HashMap<Symbol, Known>,
+    /// How deep clauses stand inside each other in the deepest definition.
+    deepest: usize,
 }
 
 /// What is known of a rule.
@@ -41,7 +43,13 @@ impl Rules {
             definitions.entry(rule.name.clone()).or_default().push(rule);
         }
         let known = sorted_out(&definitions);
-        Rules { definitions, known }
+        let deepest = definitions.values().flatten().map(|rule| levels(&rule.body)).max().unwrap_or(0);
+        Rules { definitions, known, deepest }
+    }
+
+    /// How deep clauses stand inside each other in the deepest definition.
+    pub fn deepest(&self) -> usize {
+        self.deepest
     }
 
     /// The definitions of a rule.
@@ -117,7 +125,12 @@ fn sorted_out(definitions: &HashMap<Symbol, Vec<Rule>>) -> HashMap<Symbol, Known
                         graph[*member].iter().map(|callee| found[*callee].map_or(0, |known| known.size));
                     let own = &definitions[names[*member]];
                     let levels = own.iter().map(|rule| levels(&rule.body)).max().unwrap_or(0)
-                        + graph[*member].iter().filter_map(|callee| found[*callee]).map(|known| known.levels).max().unwrap_or(0);
+                        + graph[*member]
+                            .iter()
+                            .filter_map(|callee| found[*callee])
+                            .map(|known| known.levels)
+                            .max()
+                            .unwrap_or(0);
                     let size = match recursive {
                         true => 1,
                         false if levels > LEVELS_MAX => WRITTEN_OUT_MAX + 1,
