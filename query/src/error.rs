@@ -29,18 +29,18 @@ pub type Result<V, E = Error> = std::result::Result<V, E>;
 impl Error {
     /// The request is wrong.
     pub fn incorrect(keyword: &'static str, message: impl Into<String>) -> Error {
-        Error { category: Category::Incorrect, keyword, message: message.into(), hint: None, span: None }
+        Error::new(Category::Incorrect, keyword, message)
     }
 
     /// Any other category.
     pub fn new(category: Category, keyword: &'static str, message: impl Into<String>) -> Error {
-        Error { category, keyword, message: message.into(), hint: None, span: None }
+        Error { category, keyword, message: cut(message.into()), hint: None, span: None }
     }
 
     /// With what to do about it.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Error {
-        self.hint = Some(hint.into());
+        self.hint = Some(cut(hint.into()));
         self
     }
 
@@ -50,6 +50,18 @@ impl Error {
         self.span = self.span.or(span);
         self
     }
+}
+
+/// The most bytes of a message or hint: what is written is quoted in them, however long it is.
+const MESSAGE_MAX: usize = 1_200;
+
+/// A text without its middle, if it is too long: what happened stands at an end of it.
+fn cut(mut text: String) -> String {
+    if text.len() > MESSAGE_MAX {
+        let (head, tail) = (text.floor_char_boundary(800), text.ceil_char_boundary(text.len() - 300));
+        text.replace_range(head..tail, " … ");
+    }
+    text
 }
 
 impl From<annals_storage::Error> for Error {

@@ -7,9 +7,12 @@
 pub fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let wanted: Vec<char> = word.chars().collect();
     let bound = (wanted.len() / 3).clamp(1, 4);
+    // A name is at least as far away as it is longer or shorter: a word of megabytes is compared with nothing.
+    let near_in_length = |name: &&str| name.chars().count().abs_diff(wanted.len()) <= bound;
     names
         .into_iter()
         .filter(|name| *name != word)
+        .filter(near_in_length)
         .map(|name| (distance(&wanted, &name.chars().collect::<Vec<_>>()), name))
         .filter(|(distance, _)| *distance <= bound)
         .min()

@@ -55,6 +55,8 @@ fn ends_word(c: char) -> bool {
     match c {
         '(' | ')' | '[' | ']' | '{' | '}' | '"' | ';' | '\\' | ',' | '^' | '`' | '~' | '@' => true,
         c if c.is_ascii() => c <= ' ' || c == '\x7f',
+        // A byte order mark: at the beginning of a text it is none of it, so no word can begin with one.
+        '\u{feff}' => true,
         c => c.is_whitespace() || c.is_control(),
     }
 }
@@ -553,6 +555,9 @@ mod tests {
             ":a::b",
             ": a",
             "\u{85}x\u{0}",
+            "a\u{feff}b",
+            "\u{feff}\u{feff}a",
+            ":a/\u{feff}b",
             r"\",
             r"\ ",
             r"\ab",

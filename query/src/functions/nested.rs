@@ -74,6 +74,9 @@ pub(super) fn call(context: &Context<'_>, handed: &[Option<Handed<'_>>], values:
         })
         .collect::<Result<_>>()?;
     let inputs = outer.inside(&query, given)?;
+    if inputs.levels() > parse::clause::LEVELS_MAX {
+        return Err(parse::clause::too_deep());
+    }
     let query = checked(&query, &inputs)?;
     let answer = (context.answer)(&query, &inputs)?;
     Ok(if query.page.order_by.is_empty() { in_order(answer) } else { answer.into_edn() })

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use annals_storage::datom::Symbol;
 
 use crate::QueryArg;
-use crate::ast::{Binding, Input, PullPattern, Query, Rule, SourceName, Var};
+use crate::ast::{Binding, Clause, ClauseKind, Input, PullPattern, Query, Rule, SourceName, Var};
 use crate::edn::{Edn, Form};
 use crate::error::{Error, Result};
 use crate::functions::Functions;
@@ -70,6 +70,16 @@ impl<'a> Given<'a> {
     }
 }
 
+/// How deep clauses stand inside each other; parsing has bounded it.
+pub(crate) fn levels(clauses: &[Clause]) -> usize {
+    let deeper = |clause: &Clause| match &clause.kind {
+        ClauseKind::Not { clauses, .. } | ClauseKind::And(clauses) => levels(clauses),
+        ClauseKind::Or { branches, .. } => branches.iter().map(|branch| levels(branch)).max().unwrap_or(0),
+        _ => 0,
+    };
+    clauses.iter().map(|clause| 1 + deeper(clause)).max().unwrap_or(0)
+}
+
 /// The tag of values that stand for logs.
 const LOG_TAG: &str = "annals/log";
 
@@ -95,6 +105,8 @@ pub struct Inputs {
     functions: Functions,
     /// How many queries this one is asked inside of.
     depth: usize,
+    /// How deep clauses stand inside each other, in this query and those around it together.
+    levels: usize,
 }
 
 impl Inputs {
@@ -106,7 +118,9 @@ impl Inputs {
     /// The inputs of a query that is asked inside the one with these.
     pub(crate) fn inside(&self, query: &Query, given: Vec<Given<'_>>) -> Result<Inputs> {
         let functions = self.functions.clone();
-        let inner = Inputs { logs: self.logs.clone(), functions, depth: self.depth + 1, ..Inputs::default() };
+        let logs = self.logs.clone();
+        let inner =
+            Inputs { logs, functions, depth: self.depth + 1, levels: self.levels, ..Inputs::default() };
         inner.taking(query, given)
     }
 
@@ -116,6 +130,7 @@ impl Inputs {
             self.take(input, arg)?;
         }
         self.settle_names(query)?;
+        self.levels += levels(&query.clauses);
         Ok(self)
     }
 
@@ -229,6 +244,11 @@ impl Inputs {
     /// How many queries this one is asked inside of.
     pub(crate) fn depth(&self) -> usize {
         self.depth
+    }
+
+    /// How deep clauses stand inside each other, in this query and those around it together.
+    pub(crate) fn levels(&self) -> usize {
+        self.levels
     }
 
     /// All sources.

@@ -1,6 +1,8 @@
 //! Inputs, and the forms that take a value apart: `?a`, `[?a ?b]`, `[?a ...]`, `[[?a ?b]]`, `_`.
 
-use super::{invalid, is_symbol, plain_name, show, source, variable};
+use std::collections::HashSet;
+
+use super::{invalid, is_symbol, plain_name, show, source, symbol, variable};
 use crate::ast::{Binding, Input};
 use crate::edn::{Form, FormKind};
 use crate::error::Result;
@@ -8,9 +10,11 @@ use crate::error::Result;
 /// What `:in` names.
 pub(super) fn inputs(forms: &[Form]) -> Result<Vec<Input>> {
     let mut inputs = Vec::with_capacity(forms.len());
+    let mut seen = HashSet::new();
     for form in forms {
         let input = input(form)?;
-        if !matches!(input, Input::Binding(_)) && inputs.contains(&input) {
+        // What is no binding is a symbol.
+        if !matches!(input, Input::Binding(_)) && !seen.insert(symbol(form)) {
             return Err(invalid(form, format!("{} stands twice in :in", show(form))));
         }
         inputs.push(input);

@@ -19,17 +19,36 @@ const COMPARISONS: [&str; 6] = ["=", "!=", "<", "<=", ">", ">="];
 /// The words of the grammar that no rule can have as its name.
 pub(super) const RESERVED: [&str; 5] = ["and", "or", "or-join", "not", "not-join"];
 
-pub(super) fn clauses(forms: &[Form]) -> Result<Vec<Clause>> {
-    forms.iter().map(clause).collect()
+/// How deep clauses may stand inside each other, those of queries inside queries included. Whoever walks clauses may
+/// recurse, so this bounds the stack of all that comes after.
+pub(crate) const LEVELS_MAX: usize = 100;
+
+/// The error for clauses too deep inside each other.
+pub(crate) fn too_deep() -> Error {
+    Error::incorrect(
+        "db.error/query-too-complex",
+        format!("clauses stand inside each other more than {LEVELS_MAX} levels deep"),
+    )
+    .hint("name the inner ones by a rule")
 }
 
-fn clause(form: &Form) -> Result<Clause> {
+/// Clauses that stand inside of `level` others.
+pub(super) fn clauses(forms: &[Form], level: usize) -> Result<Vec<Clause>> {
+    forms.iter().map(|form| clause(form, level)).collect()
+}
+
+fn clause(form: &Form, level: usize) -> Result<Clause> {
+    if level > LEVELS_MAX {
+        return Err(too_deep().at(form.span));
+    }
     let kind = match &form.kind {
         FormKind::Vector(parts) => match parts.split_first() {
-            Some((Form { kind: FormKind::List(call), .. }, rest)) => expression(form, &parts[0], call, rest)?,
+            Some((Form { kind: FormKind::List(call), .. }, rest)) => {
+                expression(form, &parts[0], call, rest, level)?
+            }
             _ => pattern(form, parts)?,
         },
-        FormKind::List(parts) => compound(form, parts)?,
+        FormKind::List(parts) => compound(form, parts, level)?,
         _ => {
             return Err(invalid(form, format!("{} is not a clause", show(form))).hint(
                 "a clause is a pattern [?e :a ?v], an expression [(f ?a) ?b], or a list such as (not …)",
@@ -48,8 +67,8 @@ fn pattern(form: &Form, parts: &[Form]) -> Result<ClauseKind> {
 }
 
 /// `[(f …)]` or `[(f …) binding]`
-fn expression(form: &Form, head: &Form, parts: &[Form], rest: &[Form]) -> Result<ClauseKind> {
-    let call = call(head, parts)?;
+fn expression(form: &Form, head: &Form, parts: &[Form], rest: &[Form], level: usize) -> Result<ClauseKind> {
+    let call = call(head, parts, level)?;
     match rest {
         [] => Ok(ClauseKind::Predicate(call)),
         [one] => Ok(ClauseKind::Function(call, binding::binding(one)?)),
@@ -58,7 +77,7 @@ fn expression(form: &Form, head: &Form, parts: &[Form], rest: &[Form]) -> Result
     }
 }
 
-fn call(form: &Form, parts: &[Form]) -> Result<Call> {
+fn call(form: &Form, parts: &[Form], level: usize) -> Result<Call> {
     let Some((head, rest)) = parts.split_first() else {
         return Err(invalid(form, "an empty list calls nothing").hint("as in [(< ?a 10)]"));
     };
@@ -66,7 +85,7 @@ fn call(form: &Form, parts: &[Form]) -> Result<Call> {
         Some(name) if variable(head).is_some() || plain_name(head).is_some() => name.clone(),
         _ => return Err(invalid(head, format!("{} is not the name of a function", show(head)))),
     };
-    let (query, rest) = inner_query(&name, rest)?;
+    let (query, rest) = inner_query(&name, rest, level)?;
     let args = args(rest)?;
     if COMPARISONS.contains(&name.as_str()) && args.len() != 2 {
         let message = format!("`{name}` takes exactly two arguments, not {}", args.len());
@@ -76,7 +95,11 @@ fn call(form: &Form, parts: &[Form]) -> Result<Call> {
 }
 
 /// The query that is written in a call of `q`, quoted or not, and the arguments behind it.
-fn inner_query<'f>(name: &Symbol, args: &'f [Form]) -> Result<(Option<Arc<Query>>, &'f [Form])> {
+fn inner_query<'f>(
+    name: &Symbol,
+    args: &'f [Form],
+    level: usize,
+) -> Result<(Option<Arc<Query>>, &'f [Form])> {
     match args.split_first() {
         Some((form, rest)) if name.as_str() == nested::NAME => {
             let form = match &form.kind {
@@ -88,9 +111,9 @@ fn inner_query<'f>(name: &Symbol, args: &'f [Form]) -> Result<(Option<Arc<Query>
             };
             Ok(match &form.kind {
                 FormKind::Vector(_) | FormKind::List(_) | FormKind::Map(_) => {
-                    (Some(Arc::new(query::query(form)?)), rest)
+                    (Some(Arc::new(query::inside(form, level + 1)?)), rest)
                 }
-                FormKind::Atom(Edn::String(_)) => (Some(Arc::new(query_in_text(form)?)), rest),
+                FormKind::Atom(Edn::String(_)) => (Some(Arc::new(query_in_text(form, level + 1)?)), rest),
                 _ => (None, args),
             })
         }
@@ -99,10 +122,10 @@ fn inner_query<'f>(name: &Symbol, args: &'f [Form]) -> Result<(Option<Arc<Query>
 }
 
 /// A query written as a string inside another. Places inside of the string mean nothing in the text around.
-fn query_in_text(form: &Form) -> Result<Query> {
+fn query_in_text(form: &Form, level: usize) -> Result<Query> {
     let placed = |error| Error { span: form.span, ..error };
     let inner = text(form).map_err(placed)?.unwrap_or_else(|| form.clone());
-    query::query(&Form::from(inner.to_edn())).map_err(placed)
+    query::inside(&Form::from(inner.to_edn()), level).map_err(placed)
 }
 
 /// The arguments of a function or aggregate.
@@ -127,7 +150,7 @@ fn arg(form: &Form) -> Result<Arg> {
 }
 
 /// A list: `not`, `or` and their joins, `and`, or a rule, each with or without a source in front.
-fn compound(form: &Form, parts: &[Form]) -> Result<ClauseKind> {
+fn compound(form: &Form, parts: &[Form], level: usize) -> Result<ClauseKind> {
     let (source, inner) = split_source(parts);
     let Some((head, rest)) = inner.split_first() else {
         return Err(invalid(form, format!("{} is not a clause", show(form))));
@@ -141,21 +164,29 @@ fn compound(form: &Form, parts: &[Form]) -> Result<ClauseKind> {
         "and" if inner.len() < parts.len() => {
             Err(invalid(form, "`and` takes no source").hint("give the source to each of its clauses"))
         }
-        "and" => Ok(ClauseKind::And(some_clauses(form, rest)?)),
-        "not" => Ok(ClauseKind::Not { source, join: None, clauses: some_clauses(form, rest)? }),
+        "and" => Ok(ClauseKind::And(some_clauses(form, rest, level + 1)?)),
+        "not" => Ok(ClauseKind::Not { source, join: None, clauses: some_clauses(form, rest, level + 1)? }),
         "not-join" => {
             let (vars, rest) = join_vector(form, rest)?;
             let join = Some(variables(vars, "`not-join`")?);
-            Ok(ClauseKind::Not { source, join, clauses: some_clauses(form, rest)? })
+            Ok(ClauseKind::Not { source, join, clauses: some_clauses(form, rest, level + 1)? })
         }
-        "or" => {
-            Ok(ClauseKind::Or { source, required: Vec::new(), join: None, branches: branches(form, rest)? })
-        }
+        "or" => Ok(ClauseKind::Or {
+            source,
+            required: Vec::new(),
+            join: None,
+            branches: branches(form, rest, level + 1)?,
+        }),
         "or-join" => {
             let (vars, rest) = join_vector(form, rest)?;
             let (required, vars) = join_variables(vars, "`or-join`")?;
             let required = vars[..required].to_vec();
-            Ok(ClauseKind::Or { source, required, join: Some(vars), branches: branches(form, rest)? })
+            Ok(ClauseKind::Or {
+                source,
+                required,
+                join: Some(vars),
+                branches: branches(form, rest, level + 1)?,
+            })
         }
         _ => rule_call(form, source, head, rest),
     }
@@ -182,23 +213,23 @@ fn join_vector<'f>(form: &Form, rest: &'f [Form]) -> Result<(&'f [Form], &'f [Fo
     }
 }
 
-fn some_clauses(form: &Form, forms: &[Form]) -> Result<Vec<Clause>> {
+fn some_clauses(form: &Form, forms: &[Form], level: usize) -> Result<Vec<Clause>> {
     if forms.is_empty() {
         return Err(invalid(form, format!("{} has no clauses", show(form))));
     }
-    clauses(forms)
+    clauses(forms, level)
 }
 
 /// The branches of an `or`: a clause each, or several in an `and`.
-fn branches(form: &Form, forms: &[Form]) -> Result<Vec<Vec<Clause>>> {
+fn branches(form: &Form, forms: &[Form], level: usize) -> Result<Vec<Vec<Clause>>> {
     if forms.is_empty() {
         return Err(invalid(form, format!("{} has no branches", show(form))));
     }
     let branch = |form: &Form| match &form.kind {
         FormKind::List(parts) if parts.first().is_some_and(|head| is_symbol(head, "and")) => {
-            some_clauses(form, &parts[1..])
+            some_clauses(form, &parts[1..], level)
         }
-        _ => Ok(vec![clause(form)?]),
+        _ => Ok(vec![clause(form, level)?]),
     };
     forms.iter().map(branch).collect()
 }

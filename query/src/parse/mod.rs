@@ -2,13 +2,13 @@
 //!
 //! The grammar only: a name is a name, wherever it stands, and the order of clauses means nothing. Whether the names
 //! fit together is `check`'s part. Every refusal names the thing and, if it came from text, its place. Nesting is
-//! bounded by the reader.
+//! bounded: of brackets by the reader, of clauses here.
 //!
 //! One file for each part of the grammar: `query` (the sections), `find`, `expression`, `page`, `binding`, `clause`,
 //! `rule`, `pull`.
 
 mod binding;
-mod clause;
+pub(crate) mod clause;
 mod expression;
 mod find;
 mod page;
@@ -18,6 +18,8 @@ mod rule;
 
 #[cfg(test)]
 mod tests;
+
+use std::collections::HashSet;
 
 use annals_storage::datom::Symbol;
 
@@ -139,12 +141,13 @@ fn term(form: &Form) -> Result<Term> {
 /// Distinct variables.
 fn variables(forms: &[Form], place: &str) -> Result<Vec<Var>> {
     let mut vars = Vec::with_capacity(forms.len());
+    let mut seen = HashSet::with_capacity(forms.len());
     for form in forms {
         let var = variable(form).ok_or_else(|| {
             invalid(form, format!("{} in {place} is not a variable", show(form)))
                 .hint("variables begin with `?`")
         })?;
-        if vars.contains(&var) {
+        if !seen.insert(var.clone()) {
             return Err(invalid(form, format!("{} stands twice in {place}", show(form))));
         }
         vars.push(var);

@@ -1,5 +1,7 @@
 //! The sections of a query: a vector or list divided by keywords, or a map.
 
+use std::collections::HashSet;
+
 use annals_storage::datom::Symbol;
 use xxhash_rust::xxh3::xxh3_64;
 
@@ -24,6 +26,11 @@ pub(super) struct Section<'f> {
 }
 
 pub(super) fn query(form: &Form) -> Result<Query> {
+    inside(form, 0)
+}
+
+/// A query that stands inside of `level` clauses.
+pub(super) fn inside(form: &Form, level: usize) -> Result<Query> {
     let sections = match &form.kind {
         FormKind::Vector(forms) | FormKind::List(forms) => divided(form, forms)?,
         FormKind::Map(pairs) => mapped(pairs)?,
@@ -52,7 +59,7 @@ pub(super) fn query(form: &Form) -> Result<Query> {
             Some(section) => binding::inputs(section.forms)?,
             None => vec![Input::Source(SourceName::default_source())],
         },
-        clauses: section("where").map_or(Ok(Vec::new()), |section| clause::clauses(section.forms))?,
+        clauses: section("where").map_or(Ok(Vec::new()), |section| clause::clauses(section.forms, level))?,
         having,
         page,
     })
@@ -169,12 +176,13 @@ fn keys(sections: &[Section<'_>], find: &Find) -> Result<Option<ReturnMap>> {
 
 fn names(section: &Section<'_>) -> Result<Vec<Symbol>> {
     let mut names: Vec<Symbol> = Vec::with_capacity(section.forms.len());
+    let mut seen = HashSet::with_capacity(section.forms.len());
     for form in section.forms {
         let name = plain_name(form).ok_or_else(|| {
             invalid(form, format!("{} in :{} is not a name", show(form), section.name))
                 .hint("names are symbols")
         })?;
-        if names.contains(name) {
+        if !seen.insert(name) {
             return Err(invalid(form, format!("the name {} stands twice in :{}", show(form), section.name)));
         }
         names.push(name.clone());

@@ -44,7 +44,7 @@ fn rule(form: &Form) -> Result<Rule> {
         return Err(invalid(form, format!("the rule `{name}` has no clauses")));
     }
     let best = best.map(|Best { at, greatest }| Best { at: at + required.saturating_sub(1), greatest });
-    Ok(Rule { name: name.clone(), required, args, best, body: clause::clauses(body)?, span: form.span })
+    Ok(Rule { name: name.clone(), required, args, best, body: clause::clauses(body, 0)?, span: form.span })
 }
 
 /// The head's variables, and which of them stands in `(min ?d)` or `(max ?d)`.

@@ -5,15 +5,21 @@ use std::collections::HashMap;
 use annals_storage::datom::Symbol;
 
 use crate::ast::{Best, Clause, ClauseKind, Rule};
+use crate::inputs::levels;
 
 /// The most definitions that a call of a rule is replaced by.
 const WRITTEN_OUT_MAX: usize = 32;
+
+/// How deep clauses stand inside each other, at most, when a rule is written out: walking them recurses.
+const LEVELS_MAX: usize = 50;
 
 /// The rules a query is given, by name.
 #[derive(Debug, Default)]
 pub struct Rules {
     definitions: HashMap<Symbol, Vec<Rule>>,
     known: HashMap<Symbol, Known>,
+    /// How deep clauses stand inside each other in the deepest definition.
+    deepest: usize,
 }
 
 /// What is known of a rule.
@@ -25,6 +31,8 @@ struct Known {
     recursive: bool,
     /// How many definitions a call of it becomes when all is written out; a recursive rule is not.
     size: usize,
+    /// How deep clauses then stand inside each other.
+    levels: usize,
 }
 
 impl Rules {
@@ -35,7 +43,13 @@ impl Rules {
             definitions.entry(rule.name.clone()).or_default().push(rule);
         }
         let known = sorted_out(&definitions);
-        Rules { definitions, known }
+        let deepest = definitions.values().flatten().map(|rule| levels(&rule.body)).max().unwrap_or(0);
+        Rules { definitions, known, deepest }
+    }
+
+    /// How deep clauses stand inside each other in the deepest definition.
+    pub fn deepest(&self) -> usize {
+        self.deepest
     }
 
     /// The definitions of a rule.
@@ -120,10 +134,21 @@ fn sorted_out(definitions: &HashMap<Symbol, Vec<Rule>>) -> HashMap<Symbol, Known
                 for member in &members {
                     let below =
                         graph[*member].iter().map(|callee| found[*callee].map_or(0, |known| known.size));
-                    let own = definitions[names[*member]].len();
-                    let is_best = definitions[names[*member]].iter().any(|rule| rule.best.is_some());
-                    let size = if recursive || is_best { 1 } else { below.fold(own, usize::saturating_add) };
-                    found[*member] = Some(Known { component: rule, recursive, size });
+                    let own = &definitions[names[*member]];
+                    let levels = own.iter().map(|rule| levels(&rule.body)).max().unwrap_or(0)
+                        + graph[*member]
+                            .iter()
+                            .filter_map(|callee| found[*callee])
+                            .map(|known| known.levels)
+                            .max()
+                            .unwrap_or(0);
+                    let is_best = own.iter().any(|rule| rule.best.is_some());
+                    let size = match recursive || is_best {
+                        true => 1,
+                        false if levels > LEVELS_MAX => WRITTEN_OUT_MAX + 1,
+                        false => below.fold(own.len(), usize::saturating_add),
+                    };
+                    found[*member] = Some(Known { component: rule, recursive, size, levels });
                 }
             }
         }

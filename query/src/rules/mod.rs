@@ -31,6 +31,9 @@ use program::Program;
 /// How deep evaluations of rules stand inside of each other.
 const NESTED_MAX: usize = 40;
 
+/// How deep clauses may stand inside each other in all of those together, at most.
+const LEVELS_MAX: usize = 120;
+
 /// One way to answer a call.
 #[derive(Clone, Debug)]
 struct Alternative {
@@ -79,9 +82,8 @@ pub fn compile(planner: &mut Planner<'_>, call: &RuleCall, bound: &BTreeSet<VarI
     let best = planner.rules.best(&call.name).map(|best| best.at);
     let given: Vec<usize> =
         (0..call.args.len()).filter(|at| Some(*at) != best && is_bound(&call.args[*at])).collect();
-    if planner.depth >= NESTED_MAX {
-        let message =
-            format!("the rule `{}` stands below more than {NESTED_MAX} others that negate it", call.name);
+    if planner.depth >= NESTED_MAX || planner.depth * planner.rules.deepest() > LEVELS_MAX {
+        let message = format!("the rule `{}` stands too deep below others that negate it", call.name);
         return Err(Error::incorrect("db.error/query-too-complex", message).at(call.span));
     }
     planner.depth += 1;

@@ -6,6 +6,7 @@
 mod batched;
 mod best;
 mod calls;
+mod extremes;
 mod generate;
 mod limits;
 mod pulled;

@@ -16,6 +16,11 @@ impl Remote {
     pub fn new(client: Client, db: &str) -> Remote {
         let made = client.put(&format!("/v1/db/{db}"));
         assert_eq!(made.status, 201, "database {db}: {}", made.body);
+        Remote::at(client, db)
+    }
+
+    /// The database `db`, which is there.
+    pub fn at(client: Client, db: &str) -> Remote {
         Remote { client, db: db.to_owned() }
     }
 
