@@ -7,8 +7,8 @@
 //! | 111-120 | pull, entities, raw indexes, the log | `pulls.rs` |
 //!
 //! The numbers are those of a list of tricky behaviours that was drawn up before the code; a test says in its
-//! first line which it stands for. Transactions (1 to 77) are checked by `src/transact/tests` and by the cases in
-//! `tests/conformance`, which also ask most of what is here over HTTP.
+//! first line which it stands for. Transactions (1 to 77) are checked by `src/transact/tests` and by the cases of
+//! `tests/conformance/`, which also ask most of what is here over HTTP.
 
 #![allow(clippy::disallowed_methods)]
 
