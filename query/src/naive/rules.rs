@@ -101,7 +101,7 @@ impl World<'_> {
                 tables.growing.entry(ask).or_default().extend(found);
             }
             let after = size(tables);
-            self.check_budget(after.1)?;
+            self.meter.check(after.1)?;
             if after == before {
                 return Ok(());
             }

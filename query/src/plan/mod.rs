@@ -31,10 +31,11 @@ use crate::edn::Edn;
 use crate::error::{Error, Result};
 use crate::inputs::{Inputs, SourceArg};
 use crate::run::batch::Table;
+use crate::run::budget::Meter;
 use crate::run::column::{Column, ColumnBuilder};
 use crate::run::join;
 use crate::run::pool::Pool;
-use crate::{Budget, find};
+use crate::find;
 use goals::{Planner, Scope};
 use recursion::Rules;
 
@@ -53,13 +54,19 @@ pub struct Plan {
 }
 
 /// Plans a query over its inputs.
-pub fn plan(query: &Query, inputs: &Inputs, pool: &mut Pool, options: PlanOptions) -> Result<Plan> {
+pub fn plan(
+    query: &Query,
+    inputs: &Inputs,
+    pool: &mut Pool,
+    options: PlanOptions,
+    meter: &Meter,
+) -> Result<Plan> {
     let rules = Rules::new(inputs.rules().to_vec());
     let sources = sources(inputs);
     let mut planner =
         Planner { inputs, sources, rules: &rules, pool, names: Vec::new(), steps: 0, options, depth: 0 };
     let mut scope = Scope::default();
-    let start = planner.start(&mut scope)?;
+    let start = planner.start(&mut scope, meter)?;
     let goals = planner.goals(&query.clauses, &mut scope)?;
     let bindable = vars::bound_by(&goals);
     let mut basis = Vec::new();
@@ -91,7 +98,7 @@ pub(crate) fn sources(inputs: &Inputs) -> Vec<(&SourceName, &SourceArg)> {
 
 impl Planner<'_> {
     /// The rows that the inputs bind. A variable that has one value in all of them becomes a constant of the scope.
-    fn start(&mut self, scope: &mut Scope) -> Result<Table> {
+    fn start(&mut self, scope: &mut Scope, meter: &Meter) -> Result<Table> {
         let mut start = Table::unit();
         let mut vars: Vec<(&Var, VarId)> = Vec::new();
         for relation in self.inputs.relations() {
@@ -106,7 +113,7 @@ impl Planner<'_> {
                 table.columns.push(self.input_column(&relation.rows, at));
             }
             let live: Vec<VarId> = start.vars.iter().chain(&table.vars).copied().collect();
-            start = join::natural(start, table, &live, &Budget::default())?;
+            start = join::natural(start, table, &live, meter)?;
         }
         for (var, id) in vars {
             let column = start.column(id);

@@ -54,12 +54,14 @@ pub(super) fn grow<'p>(
     source: &'p dyn Source,
     prepared: &'p Prepared<'p>,
     e: EntityId,
+    allow: &dyn Fn() -> Result<()>,
 ) -> Result<Vec<Node<'p>>> {
     let mut tree = Tree { source, prepared, nodes: Vec::new() };
     let pattern = prepared.outermost();
     tree.push(e, pattern, None, prepared.get(pattern).levels().into())?;
     let mut at = 0;
     while at < tree.nodes.len() {
+        allow()?;
         tree.nodes[at].fields = tree.fields(at)?;
         at += 1;
     }

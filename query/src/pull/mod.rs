@@ -36,6 +36,16 @@ pub const MAPS_MAX: usize = 1_000_000;
 
 /// What the pattern says of each entity, in their order.
 pub fn pull(source: &dyn Source, pattern: &PullPattern, entities: &[EntityId]) -> Result<Vec<Edn>> {
+    pull_within(source, pattern, entities, &|| Ok(()))
+}
+
+/// As [`pull`], as long as it is allowed; asked before every map.
+pub fn pull_within(
+    source: &dyn Source,
+    pattern: &PullPattern,
+    entities: &[EntityId],
+    allow: &dyn Fn() -> Result<()>,
+) -> Result<Vec<Edn>> {
     if source.is_history() {
         return Err(Error::incorrect(
             "db.error/unsupported-on-history",
@@ -44,7 +54,7 @@ pub fn pull(source: &dyn Source, pattern: &PullPattern, entities: &[EntityId]) -
         .hint("pull from the database as of a moment, or query the history"));
     }
     let prepared = prepare::prepare(source, pattern)?;
-    entities.iter().map(|e| gather::gather(grow::grow(source, &prepared, *e)?)).collect()
+    entities.iter().map(|e| gather::gather(grow::grow(source, &prepared, *e, allow)?)).collect()
 }
 
 #[cfg(test)]

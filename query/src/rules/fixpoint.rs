@@ -13,9 +13,13 @@ use super::program::{Head, Program};
 use crate::error::Result;
 use crate::plan::Place;
 use crate::run::batch::Table;
+use crate::run::budget::{Meter, STRIDE};
 use crate::run::column::{Cell, Column, ColumnBuilder};
 use crate::run::grown::Grown;
-use crate::run::{Run, budget, join};
+use crate::run::{Run, join};
+
+/// What the number of a cell takes: the cell twice, in a list and as a key.
+const NUMBER_BYTES: usize = 3 * size_of::<Cell>();
 
 /// Numbers for the cells of one evaluation.
 #[derive(Default)]
@@ -63,18 +67,22 @@ impl<'p> Evaluation<'p> {
     fn run(&mut self, run: &mut Run<'_>, seeds: &Table) -> Result<Table> {
         if let Some(seed) = self.program.seed {
             let columns: Vec<&Column> = seeds.columns.iter().collect();
-            self.insert(seed, &columns, seeds.rows);
+            self.insert(seed, &columns, seeds.rows, run.meter)?;
         }
         for rule in &self.program.once {
             let found = run.block(&rule.block, Table::unit())?;
-            self.derive(&rule.head, &found);
+            self.derive(&rule.head, &found, run.meter)?;
         }
         let mut answer = vec![ColumnBuilder::default(); self.program.relations[self.program.answer].width];
         let (mut rows, mut total) = (0, 0);
+        let mut held = run.meter.hold(0)?;
         while self.iteration.changed() {
             let recent: Vec<Table> = (0..self.relations.len()).map(|at| self.recent(at)).collect();
-            total += recent.iter().map(|table| table.rows).sum::<usize>();
-            budget::check(run.budget, total)?;
+            let new_rows = recent.iter().map(|table| table.rows).sum::<usize>();
+            total += new_rows;
+            run.rounds = (run.rounds.0 + 1, run.rounds.1 + new_rows as u64);
+            run.meter.check(total)?;
+            held.become_bytes(run.meter, self.bytes(run, total))?;
             for (at, table) in recent.iter().enumerate() {
                 if self.program.relations[at].is_read {
                     run.known[at].append(table);
@@ -91,15 +99,23 @@ impl<'p> Evaluation<'p> {
                 if delta.rows == 0 {
                     continue;
                 }
-                let start = join::matching(delta, &rule.places).deduplicated();
+                let start = join::matching(delta, &rule.places, run.meter)?.deduplicated(run.meter)?;
                 if start.rows > 0 {
                     let found = run.block(&rule.block, start)?;
-                    self.derive(&rule.head, &found);
+                    self.derive(&rule.head, &found, run.meter)?;
                 }
             }
         }
         let columns = answer.into_iter().map(ColumnBuilder::finish).collect();
         Ok(Table { vars: Vec::new(), columns, rows, distinct: true })
+    }
+
+    /// What is held between two rounds, so many rows having been new so far.
+    fn bytes(&self, run: &Run<'_>, rows: usize) -> usize {
+        let widest = self.program.relations.iter().map(|relation| relation.width).max().unwrap_or(0);
+        let packed = rows * widest * size_of::<u32>();
+        let numbers = self.numbers.cells.len() * NUMBER_BYTES;
+        packed + numbers + run.known.iter().map(Grown::bytes).sum::<usize>()
     }
 
     /// The rows of a relation that are new in this round.
@@ -121,9 +137,9 @@ impl<'p> Evaluation<'p> {
     }
 
     /// Adds what a rule has found to the relation of its head.
-    fn derive(&mut self, head: &Head, found: &Table) {
+    fn derive(&mut self, head: &Head, found: &Table, meter: &Meter) -> Result<()> {
         if found.rows == 0 {
-            return;
+            return Ok(());
         }
         let columns: Vec<Column> = head
             .places
@@ -134,20 +150,25 @@ impl<'p> Evaluation<'p> {
                 Place::Blank => unreachable!("every place of a head has a value"),
             })
             .collect();
-        self.insert(head.relation, &columns.iter().collect::<Vec<_>>(), found.rows);
+        self.insert(head.relation, &columns.iter().collect::<Vec<_>>(), found.rows, meter)
     }
 
-    fn insert(&mut self, relation: usize, columns: &[&Column], rows: usize) {
+    fn insert(&mut self, relation: usize, columns: &[&Column], rows: usize, meter: &Meter) -> Result<()> {
         if columns.is_empty() {
             let number = self.numbers.number(Cell::long(0));
-            return self.relations[relation].insert(&[number]);
+            self.relations[relation].insert(&[number]);
+            return Ok(());
         }
         let mut cells = Vec::with_capacity(rows * columns.len());
         for row in 0..rows {
+            if row % STRIDE == 0 {
+                meter.room(cells.len(), size_of::<u32>())?;
+            }
             for column in columns {
                 cells.push(self.numbers.number(column.get(row)));
             }
         }
         self.relations[relation].insert(&cells);
+        Ok(())
     }
 }

@@ -53,7 +53,7 @@ fn a_chain_of_a_hundred_thousand_is_followed_to_its_end() {
 
 #[test]
 fn numbers_without_end_are_stopped_by_the_budget() {
-    let budget = Budget { rows: Some(10_000), cancel: None };
+    let budget = Budget { rows: Some(10_000), ..Budget::default() };
     let error = ask("[:find ?n :in $ % :where (number ?n)]", &chain(1), &budget).unwrap_err();
     assert_eq!((error.category, error.keyword), (Category::Interrupted, "db.error/budget-exceeded"));
 }
@@ -61,7 +61,7 @@ fn numbers_without_end_are_stopped_by_the_budget() {
 #[test]
 fn numbers_without_end_are_stopped_from_outside() {
     let cancel = Arc::new(AtomicBool::new(false));
-    let budget = Budget { rows: None, cancel: Some(Arc::clone(&cancel)) };
+    let budget = Budget { cancel: Some(Arc::clone(&cancel)), ..Budget::default() };
     let facts = chain(1);
     std::thread::scope(|scope| {
         let asked = scope.spawn(|| ask("[:find ?n :in $ % :where (number ?n)]", &facts, &budget));
@@ -74,7 +74,7 @@ fn numbers_without_end_are_stopped_from_outside() {
 
 #[test]
 fn a_product_beyond_the_budget_is_refused_before_it_is_made() {
-    let budget = Budget { rows: Some(1_000_000), cancel: None };
+    let budget = Budget { rows: Some(1_000_000), ..Budget::default() };
     let text = "[:find ?a ?b ?c :where [?a :node/next] [?b :node/next] [?c :node/next]]";
     let facts = chain(50_000);
     let error = q(&parse::query_text(text).unwrap(), &inputs(&facts)[..1], &budget).unwrap_err();

@@ -57,7 +57,7 @@ fn ask(seed: u64) -> Outcome {
     let mut inputs = vec![QueryArg::Source(Arc::new(facts.clone()))];
     inputs.push(QueryArg::Value(read_one(&rules).expect("rules are sound").to_edn()));
     inputs.extend(args.iter().cloned().map(QueryArg::Value));
-    let want = expected(&query, &inputs, &Budget { rows: Some(ROWS), cancel: None });
+    let want = expected(&query, &inputs, &Budget { rows: Some(ROWS), ..Budget::default() });
     if want.as_ref().is_err_and(|error| error.category == Category::Interrupted) {
         return Outcome::TooLarge;
     }

@@ -22,7 +22,7 @@ pub fn run(args: QueryArgs, settings: &Settings, terminal: &Terminal) -> Result<
     let question = annals::q(&query).map_err(|error| explained(error.into()))?;
     let conn = open(storage(own.as_deref(), settings)?, settings)?;
     let db = view(&conn, &args.view)?;
-    let budget = Budget { rows: Some(settings.most_rows()), cancel: None };
+    let budget = Budget { rows: Some(settings.most_rows()), ..Budget::default() };
     let question = with_inputs(question, &db, &args.args)?.budget(budget);
     let begun = Instant::now();
     let mut out = output();
