@@ -67,7 +67,8 @@ pub fn finish(query: &Query, inputs: &Inputs, taken: Taken, meter: &Meter) -> Re
     let elements = query.find.elements();
     for (at, element) in elements.iter().enumerate() {
         if let Element::Pull { source, pattern, .. } = element {
-            pull_column(inputs, (source, pattern), &mut rows, at, meter).map_err(|error| error.at(element.span()))?;
+            pull_column(inputs, (source, pattern), &mut rows, at, meter)
+                .map_err(|error| error.at(element.span()))?;
         }
     }
     let mut rows = rows.into_iter();

@@ -17,12 +17,7 @@ use crate::run::answer::row_bytes;
 use crate::run::budget::Meter;
 
 /// Rows over the find elements, from a set of rows over [`basis`].
-pub fn group(
-    query: &Query,
-    own: &Functions,
-    rows: Vec<Vec<Edn>>,
-    meter: &Meter,
-) -> Result<Vec<Vec<Edn>>> {
+pub fn group(query: &Query, own: &Functions, rows: Vec<Vec<Edn>>, meter: &Meter) -> Result<Vec<Vec<Edn>>> {
     let basis = basis(query);
     let grouping = Grouping::of(query, own, &basis, meter)?;
     if grouping.is_identity(basis.len()) {
@@ -69,12 +64,7 @@ const STRIDE: usize = 1024;
 type Group = (Vec<Edn>, Vec<Accumulator>);
 
 impl<'q> Grouping<'q> {
-    fn of(
-        query: &'q Query,
-        own: &'q Functions,
-        basis: &[Var],
-        meter: &'q Meter,
-    ) -> Result<Grouping<'q>> {
+    fn of(query: &'q Query, own: &'q Functions, basis: &[Var], meter: &'q Meter) -> Result<Grouping<'q>> {
         let place =
             |var: &Var| basis.iter().position(|known| known == var).expect("a find variable is in the basis");
         let mut aggregates: Vec<Aggregated<'q>> = Vec::new();

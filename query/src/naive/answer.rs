@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use crate::aggregate::Accumulator;
-use crate::ast::{Arg, Call, Element, Expr, Query, Var};
+use crate::ast::{Arg, Call, Element, Expr, Query};
 use crate::edn::Edn;
 use crate::error::{Error, Result};
 use crate::find::page::{Taken, Window};

@@ -83,11 +83,11 @@ pub struct Reads {
 }
 
 impl Explain {
-    /// The same without times, so that the same question over the same facts is told the same.
+    /// The same without times and reads, so that the same question over the same facts is told the same.
     #[must_use]
-    pub fn without_times(mut self) -> Explain {
+    pub fn timeless(mut self) -> Explain {
         self.lines.iter_mut().for_each(|line| line.took = None);
-        Explain { planning: None, running: None, shaping: None, ..self }
+        Explain { planning: None, running: None, shaping: None, reads: None, ..self }
     }
 
     /// As one EDN map, for tools: `:steps`, a vector of maps, and the counts of the whole. Times are in microseconds.

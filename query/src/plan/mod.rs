@@ -29,13 +29,13 @@ use annals_storage::datom::Symbol;
 use crate::ast::{Query, SourceName, Var};
 use crate::edn::Edn;
 use crate::error::{Error, Result};
+use crate::find;
 use crate::inputs::{Inputs, SourceArg};
 use crate::run::batch::Table;
 use crate::run::budget::Meter;
 use crate::run::column::{Column, ColumnBuilder};
 use crate::run::join;
 use crate::run::pool::Pool;
-use crate::find;
 use goals::{Planner, Scope};
 use recursion::Rules;
 

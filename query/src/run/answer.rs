@@ -44,7 +44,9 @@ fn fill(
                 let column = table.column(*var);
                 match column.as_words() {
                     Some((Kind::LONG, words)) => {
-                        rows.iter_mut().zip(&words[range.clone()]).for_each(|(row, word)| row.push(Edn::Int(*word)));
+                        rows.iter_mut()
+                            .zip(&words[range.clone()])
+                            .for_each(|(row, word)| row.push(Edn::Int(*word)));
                     }
                     _ => {
                         rows.iter_mut()

@@ -92,7 +92,8 @@ impl Table {
 
     /// As [`Table::gather`], looking at the budget column by column.
     pub fn gathered(&self, rows: &[u32], meter: &Meter) -> Result<Table> {
-        let columns = self.columns.iter().map(|column| column.gathered(rows, meter)).collect::<Result<_>>()?;
+        let columns =
+            self.columns.iter().map(|column| column.gathered(rows, meter)).collect::<Result<_>>()?;
         Ok(Table { vars: self.vars.clone(), columns, rows: rows.len(), distinct: false })
     }
 

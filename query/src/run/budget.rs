@@ -260,8 +260,7 @@ mod tests {
         let read = Arc::clone(&time);
         let stopwatch = Stopwatch::new(move || Duration::from_millis(read.load(Ordering::Relaxed)));
         let millis = Duration::from_millis;
-        let budget =
-            Budget { time: Some(millis(10)), stopwatch: Some(stopwatch), ..Budget::default() };
+        let budget = Budget { time: Some(millis(10)), stopwatch: Some(stopwatch), ..Budget::default() };
         let meter = Meter::new(&budget);
         let (shorter, longer) = (meter.within(Some(millis(3))), meter.within(Some(millis(90))));
         time.store(8, Ordering::Relaxed);

@@ -11,11 +11,7 @@ use crate::error::Result;
 const RUN: usize = 1 << 13;
 
 /// The items in their order.
-pub fn sorted<V>(
-    mut items: Vec<V>,
-    compare: &impl Fn(&V, &V) -> Ordering,
-    meter: &Meter,
-) -> Result<Vec<V>> {
+pub fn sorted<V>(mut items: Vec<V>, compare: &impl Fn(&V, &V) -> Ordering, meter: &Meter) -> Result<Vec<V>> {
     if items.len() <= RUN {
         items.sort_unstable_by(compare);
         return Ok(items);
@@ -53,7 +49,7 @@ pub fn first<V>(
     }
     let most = count.saturating_add(count.max(RUN));
     let mut best: Vec<V> = Vec::new();
-    let mut shrink = |best: &mut Vec<V>| {
+    let shrink = |best: &mut Vec<V>| {
         if best.len() > count {
             best.select_nth_unstable_by(count - 1, compare);
             best.truncate(count);

@@ -102,7 +102,7 @@ fn what_if_is_seen_until_it_is_dropped() {
 #[test]
 fn a_query_that_grows_without_end_is_refused() {
     let mut session = with_sample("git-small");
-    session.most_rows = 10_000;
+    session.budget.rows = Some(10_000);
     let product = "[:find (count ?a) . :where [?a :commit/sha] [?b :commit/sha] [?c :commit/sha]]";
     let problem = tried(&mut session, product).expect_err("it is too large");
     assert_eq!(problem.keyword(), "db.error/budget-exceeded");
