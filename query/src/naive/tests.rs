@@ -3,6 +3,7 @@
 use super::*;
 use crate::fixture::{Build, ask_edn, edn, films, k, n, refs, s, tracks};
 use crate::parse;
+use annals_storage::anomaly::Category;
 use annals_storage::datom::{Tag, Value};
 use std::sync::Arc;
 
