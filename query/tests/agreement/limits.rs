@@ -67,7 +67,7 @@ fn numbers_without_end_are_stopped_from_outside() {
     std::thread::scope(|scope| {
         let asked = scope.spawn(|| ask("[:find ?n :in $ % :where (number ?n)]", &facts, &budget));
         std::thread::yield_now();
-        cancel.store(true, std::sync::atomic::Ordering::Relaxed);
+        cancel.store(true, Ordering::Relaxed);
         let error = asked.join().expect("no panic").unwrap_err();
         assert_eq!((error.category, error.keyword), (Category::Interrupted, "db.error/interrupted"));
     });

@@ -44,7 +44,7 @@ fn a_page_has_a_cursor_and_another_server_goes_on_from_it_at_the_same_basis() {
     assert_eq!(page[&Edn::keyword("basis-t")], Edn::Int(3));
     assert_eq!(page[&Edn::keyword("columns")].to_string(), "[\"?title\" \"?year\"]");
     let Edn::String(next) = &page[&Edn::keyword("cursor")] else { panic!("{second}") };
-    let body = json!({"query": YEARS, "cursor": next, "page": true}).to_string();
+    let body = json!({"query": YEARS, "cursor": &**next, "page": true}).to_string();
     let third = other.post_json("/v1/db/main/query", &body).ok().json();
     assert_eq!(third["rows"], json!([["Harbour", 1985]]));
     let body = json!({"query": YEARS, "cursor": third["cursor"], "page": true}).to_string();
