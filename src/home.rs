@@ -16,6 +16,7 @@ use annals_storage::rest::Rest;
 use crate::error::Result;
 use crate::kept::Kept;
 use crate::options::Options;
+use crate::read_queries::ReadQueries;
 
 /// The most that is told of what is wrong with a database.
 const MOST_PROBLEMS: usize = 100;
@@ -30,6 +31,8 @@ pub(crate) struct Home {
     pub(crate) cache: Arc<Cache>,
     /// Which roots are still read in this process.
     pub(crate) revisions: Revisions,
+    /// Queries that were read, shared likewise.
+    pub(crate) queries: Arc<ReadQueries>,
     pub(crate) options: Options,
     gauges: Mutex<Gauges>,
     /// Values hold this, so that the file they read can be opened again beside them.
@@ -70,11 +73,12 @@ impl Home {
         database: DatabaseId,
         kept: Arc<Kept>,
         cache: Arc<Cache>,
+        queries: Arc<ReadQueries>,
         options: Options,
     ) -> Arc<Home> {
         let (storage, revisions) = (Arc::clone(&kept.storage), kept.revisions(database));
         let (name, gauges) = (name.into(), Mutex::default());
-        Arc::new(Home { name, database, storage, cache, revisions, options, gauges, _kept: kept })
+        Arc::new(Home { name, database, storage, cache, revisions, queries, options, gauges, _kept: kept })
     }
 
     /// A home of nothing, for states that are made up.
@@ -82,7 +86,8 @@ impl Home {
     pub(crate) fn of_test(name: &str, clock: Arc<dyn crate::time::Clock>) -> Arc<Home> {
         let storage = Arc::new(annals_storage::backend::MemoryStorage::new());
         let options = Options { clock, ..Options::default() };
-        Home::new(name, DatabaseId(1), Kept::new(storage).0, Arc::new(Cache::new(0)), options)
+        let cache = Arc::new(Cache::new(0));
+        Home::new(name, DatabaseId(1), Kept::new(storage).0, cache, Arc::default(), options)
     }
 
     pub(crate) fn now(&self) -> i64 {

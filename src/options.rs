@@ -115,6 +115,11 @@ impl Options {
         })
     }
 
+    /// How many bytes a query may hold on its way to stay inside its part of the memory; none if no memory was set.
+    pub fn query_bytes(&self) -> Option<u64> {
+        self.memory.map(|memory| (memory.saturating_sub(FIXED_MEMORY) / 4) as u64)
+    }
+
     /// How many rows a query may have on its way to stay inside its part of the memory; none if no memory was set.
     pub fn query_rows(&self) -> Option<u64> {
         self.memory.map(|memory| (memory.saturating_sub(FIXED_MEMORY) / 4 / BYTES_OF_A_ROW) as u64)

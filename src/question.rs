@@ -1,22 +1,26 @@
 //! Questions to database values: a query or a pull pattern, and what it is given.
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use annals_query::ast::{Input, Query};
+use annals_query::ast::{self as query, Find, Given, Input, Query};
 use annals_query::edn::{self, Edn};
 use annals_query::functions::Functions;
 use annals_query::functions::of_log::datom_edn;
 use annals_query::inputs::Inputs;
 use annals_query::plan::PlanOptions;
+use annals_query::plan::explain::{Explain, Reads};
 use annals_query::{Answer, Budget, QueryArg, parse, pull};
 use annals_storage::datom::{Datom, EntityId};
 use serde::de::DeserializeOwned;
 
 use crate::database::Db;
 use crate::error::Result;
+use crate::home::Home;
 use crate::input::EntityName;
 use crate::log::{Log, Tx};
 use crate::rows;
+use crate::time;
 use crate::transact::TxReport;
 
 /// An input of a query.
@@ -95,8 +99,7 @@ impl Arg {
 /// # Ok::<(), annals::Error>(())
 /// ```
 pub fn q(text: &str) -> Result<Question> {
-    let query = Arc::new(parse::query_text(text)?);
-    Ok(Question { query, db: None, args: Vec::new(), functions: Functions::new(), budget: Budget::default() })
+    Ok(Question::of(Arc::new(parse::query_text(text)?)))
 }
 
 /// A parsed query and its inputs.
@@ -110,6 +113,11 @@ pub struct Question {
 }
 
 impl Question {
+    /// A query without inputs.
+    pub(crate) fn of(query: Arc<Query>) -> Question {
+        Question { query, db: None, args: Vec::new(), functions: Functions::new(), budget: Budget::default() }
+    }
+
     /// The database that is the first input.
     #[must_use]
     pub fn over(mut self, db: &Db) -> Self {
@@ -153,16 +161,88 @@ impl Question {
         self
     }
 
-    /// What the query may use up.
+    /// What the query may use up. Where there is no stopwatch, the system's is taken.
     #[must_use]
     pub fn budget(mut self, budget: Budget) -> Self {
         self.budget = budget;
         self
     }
 
+    /// How long the query may take: `db.error/timeout` beyond. A `:timeout` of the query counts too; the shorter wins.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// let db = annals::connect("mem:")?.database("main")?.db();
+    /// let product = "[:find (count ?x) . :where [_ _ ?x] [_ _ ?a] [_ _ ?b] [_ _ ?c]]";
+    /// let late = annals::q(product)?.over(&db).timeout(Duration::from_millis(5)).run().unwrap_err();
+    /// assert_eq!(late.keyword(), "db.error/timeout");
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    #[must_use]
+    pub fn timeout(mut self, time: Duration) -> Self {
+        self.budget.time = Some(time);
+        self
+    }
+
+    /// Whether the answer is held against that of the slow evaluator, as `:verify true` in the query says:
+    /// `db.error/verification-failed` if they differ. Reads every fact and joins every pair; for small databases.
+    ///
+    /// ```
+    /// let db = annals::connect("mem:")?.database("main")?.db();
+    /// let docs = annals::q("[:find ?d :where [:db/doc :db/doc ?d]]")?.over(&db);
+    /// assert_eq!(docs.clone().verify(true).run()?, docs.run()?);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    #[must_use]
+    pub fn verify(mut self, verify: bool) -> Self {
+        if self.query.verify != verify {
+            Arc::make_mut(&mut self.query).verify = verify;
+        }
+        self
+    }
+
+    /// The page after a cursor ([`Rows::cursor`](crate::Rows::cursor)), as `:after` in the query says.
+    ///
+    /// ```
+    /// let db = annals::connect("mem:")?.database("main")?.db();
+    /// let types = annals::q("[:find ?t :order-by ?t :limit 10 :where [_ :db.install/valueType ?t]]")?.over(&db);
+    /// let annals::Answer::Relation(first) = types.run()? else { unreachable!("rows were asked for") };
+    /// let annals::Answer::Relation(rest) = types.after(&first.cursor().unwrap()).run()? else { unreachable!() };
+    /// assert_eq!((first.len(), rest.len()), (10, 5));
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    #[must_use]
+    pub fn after(mut self, cursor: &str) -> Self {
+        let after = Given { arg: query::Arg::Const(Edn::string(cursor)), span: None };
+        Arc::make_mut(&mut self.query).page.after = Some(after);
+        self
+    }
+
+    /// No more rows than this, as `:limit` in the query says; has no effect if the query has one, or asks for one row.
+    #[must_use]
+    pub fn limit(mut self, rows: u64) -> Self {
+        let one_row = matches!(self.query.find, Find::Tuple(_) | Find::Scalar(_));
+        if !one_row && self.query.page.limit.is_none() {
+            let rows = Edn::Int(i64::try_from(rows).unwrap_or(i64::MAX));
+            Arc::make_mut(&mut self.query).page.limit =
+                Some(Given { arg: query::Arg::Const(rows), span: None });
+        }
+        self
+    }
+
+    /// True if the query asks for its rows in an order: by `:order-by`, or because it asks for a page of them.
+    pub fn is_ordered(&self) -> bool {
+        self.query.page != annals_query::ast::Page::default()
+    }
+
+    /// True if the query says itself how many rows it wants.
+    pub fn has_limit(&self) -> bool {
+        self.query.page.limit.is_some()
+    }
+
     /// Answers the query.
     pub fn run(&self) -> Result<Answer> {
-        Ok(annals_query::q_inputs(&self.query, &self.inputs()?, &self.budget, PlanOptions::default())?)
+        Ok(annals_query::q_inputs(&self.query, &self.inputs()?, &self.timed(), PlanOptions::default())?)
     }
 
     /// Rows as tuples, structs or single values, through serde.
@@ -174,9 +254,56 @@ impl Question {
         rows::rows_as(self.run()?)
     }
 
-    /// The plan with counts, as text. Runs the query.
-    pub fn explain(&self) -> Result<String> {
-        Ok(annals_query::explain_inputs(&self.query, &self.inputs()?, &self.budget)?.to_string())
+    /// The plan with counts and times. Runs the query.
+    ///
+    /// What was read of the storage is told as the difference of its counters, so that others who read it at the same
+    /// time are counted too.
+    ///
+    /// ```
+    /// let db = annals::connect("mem:")?.database("main")?.db();
+    /// let told = annals::q("[:find ?d :where [:db/doc :db/doc ?d]]")?.over(&db).explain()?;
+    /// assert_eq!((told.lines[0].rows, told.seeks), (Some(1), 1));
+    /// assert!(told.to_string().contains("1 distinct rows"));
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    pub fn explain(&self) -> Result<Explain> {
+        let before = self.reads();
+        let told = annals_query::explain_inputs(&self.query, &self.inputs()?, &self.timed())?;
+        let after = self.reads();
+        let reads = Reads {
+            leaves: after.leaves - before.leaves,
+            history_leaves: after.history_leaves - before.history_leaves,
+            directories: after.directories - before.directories,
+            hits: after.hits.saturating_sub(before.hits),
+            misses: after.misses - before.misses,
+        };
+        Ok(Explain { reads: Some(reads), ..told })
+    }
+
+    /// What the storages of all databases among the inputs have read so far.
+    fn reads(&self) -> Reads {
+        let mut homes: Vec<&Arc<Home>> = Vec::new();
+        let args = self.args.iter().filter_map(|arg| if let Arg::Db(db) = arg { Some(db) } else { None });
+        for db in self.db.iter().chain(args) {
+            let home = &db.basis().home;
+            if !homes.iter().any(|other| Arc::ptr_eq(&other.cache, &home.cache)) {
+                homes.push(home);
+            }
+        }
+        homes.into_iter().map(|home| home.cache.stats()).fold(Reads::default(), |sum, stats| Reads {
+            leaves: sum.leaves + stats.leaves_read,
+            history_leaves: sum.history_leaves + stats.history_leaves_read,
+            directories: sum.directories + stats.directories_read,
+            hits: sum.hits + stats.hits,
+            misses: sum.misses + stats.misses,
+        })
+    }
+
+    /// The budget with a stopwatch.
+    fn timed(&self) -> Budget {
+        let mut budget = self.budget.clone();
+        budget.stopwatch.get_or_insert_with(time::stopwatch);
+        budget
     }
 
     /// True if the query takes a database first (or has no `:in`).
@@ -201,7 +328,7 @@ impl Db {
     /// # Ok::<(), annals::Error>(())
     /// ```
     pub fn q(&self, query: &str, args: impl IntoIterator<Item = Arg>) -> Result<Answer> {
-        let question = q(query)?.over(self);
+        let question = Question::of(self.basis().home.queries.read(query)?).over(self);
         args.into_iter().fold(question, Question::arg).run()
     }
 

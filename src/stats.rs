@@ -145,6 +145,8 @@ fn storage(told: &mut Told, home: &Home) -> Result<()> {
         .count("db/cache-nodes", nodes)
         .count("db/cache-hits", hits)
         .count("db/cache-misses", misses)
+        .count("db/query-cache-hits", home.queries.counts().0)
+        .count("db/query-cache-misses", home.queries.counts().1)
         .put("db/memory", home.options.memory.map_or(Edn::Nil, |bytes| number(bytes as u64)))
         .count("db/stored-bytes", home.storage.stored_bytes().map_err(annals_storage::Error::from)?);
     Ok(())

@@ -18,6 +18,8 @@ use crate::error::{Error, Result};
 use crate::home::Home;
 use crate::kept::{Kept, Owner};
 use crate::options::Options;
+use crate::question::Question;
+use crate::read_queries::ReadQueries;
 use crate::replay;
 use crate::transactor::Transactor;
 
@@ -112,6 +114,8 @@ struct Inner {
     owner: Arc<Owner>,
     /// Decoded nodes of all its databases.
     cache: Arc<Cache>,
+    /// Queries that were read, by text.
+    queries: Arc<ReadQueries>,
     options: Options,
     catalog: Mutex<Catalog>,
     open: Mutex<HashMap<DatabaseId, Weak<Transactor>>>,
@@ -133,12 +137,34 @@ impl Store {
         let catalog = Mutex::new(Catalog::open(Arc::clone(&kept.storage))?);
         let (address, open) = (address.to_owned(), Mutex::new(HashMap::new()));
         let cache = Arc::new(Cache::new(options.cache_bytes));
-        Ok(Store(Arc::new(Inner { address, kept, owner, cache, options, catalog, open })))
+        let queries = Arc::default();
+        Ok(Store(Arc::new(Inner { address, kept, owner, cache, queries, options, catalog, open })))
     }
 
     /// The address it was opened by.
     pub fn address(&self) -> &str {
         &self.0.address
+    }
+
+    /// A query from text, as [`q`](crate::q) makes it; but a text that was read before is not read again.
+    ///
+    /// ```
+    /// let store = annals::connect("mem:")?;
+    /// let db = store.database("main")?.db();
+    /// let types = "[:find (count ?type) . :where [_ :db.install/valueType ?type]]";
+    /// for _ in 0..3 {
+    ///     assert_eq!(store.q(types)?.over(&db).run()?.into_edn(), annals::Edn::from(15));
+    /// }
+    /// assert_eq!(store.query_cache(), (2, 1));
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    pub fn q(&self, text: &str) -> Result<Question> {
+        Ok(Question::of(self.0.queries.read(text)?))
+    }
+
+    /// How often [`Store::q`] and [`Db::q`](crate::Db::q) found a query that was read before, and how often not.
+    pub fn query_cache(&self) -> (u64, u64) {
+        self.0.queries.counts()
     }
 
     /// The names of its databases, sorted.
@@ -233,8 +259,8 @@ impl Store {
     }
 
     fn home(&self, name: &str, id: DatabaseId) -> Arc<Home> {
-        let Inner { kept, cache, options, .. } = &*self.0;
-        Home::new(name, id, Arc::clone(kept), Arc::clone(cache), options.clone())
+        let Inner { kept, cache, queries, options, .. } = &*self.0;
+        Home::new(name, id, Arc::clone(kept), Arc::clone(cache), Arc::clone(queries), options.clone())
     }
 
     fn catalog(&self) -> MutexGuard<'_, Catalog> {

@@ -4,6 +4,7 @@
 //! hands in a [`Clock`] and [`Chance`], and [`SystemClock`] and [`SystemChance`] are the two places that ask the
 //! operating system.
 
+use annals_query::Stopwatch;
 use annals_query::edn::{self, Edn};
 use annals_storage::datom::{EntityId, Partition, T};
 
@@ -28,6 +29,12 @@ impl Clock for SystemClock {
             Err(_) => 0,
         }
     }
+}
+
+/// Time that never goes back, for deadlines: it begins when it is made.
+pub(crate) fn stopwatch() -> Stopwatch {
+    let begun = std::time::Instant::now();
+    Stopwatch::new(move || begun.elapsed())
 }
 
 /// Where random numbers come from: ids of databases and of log batches.

@@ -47,6 +47,10 @@ pub struct Query {
     pub having: Vec<Expr>,
     /// Which rows of the answer are wanted, in which order.
     pub page: Page,
+    /// How many milliseconds the query may take.
+    pub timeout: Option<Given>,
+    /// True if the answer is to be held against that of the slow evaluator.
+    pub verify: bool,
     /// A hash of what is asked, the same in every process and however the text is laid out.
     pub fingerprint: u64,
 }

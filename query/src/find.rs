@@ -16,6 +16,7 @@ pub mod page;
 
 mod compute;
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use annals_storage::datom::EntityId;
@@ -26,6 +27,7 @@ use crate::edn::Edn;
 use crate::error::{Error, Result};
 use crate::inputs::Inputs;
 use crate::pull;
+use crate::run::budget::Meter;
 use page::Taken;
 
 /// The variables that decide the answer, each once: those of `:find` in order, then those of `:having` and `:with`.
@@ -54,18 +56,19 @@ pub fn grouping_vars(query: &Query) -> Vec<&Var> {
 }
 
 /// The answer made of a set of rows over [`basis`].
-pub fn shape(query: &Query, inputs: &Inputs, rows: Vec<Vec<Edn>>) -> Result<Answer> {
-    let rows = group::group(query, inputs.functions(), rows)?;
-    finish(query, inputs, page::take(query, inputs, rows)?)
+pub fn shape(query: &Query, inputs: &Inputs, rows: Vec<Vec<Edn>>, meter: &Meter) -> Result<Answer> {
+    let rows = group::group(query, inputs.functions(), rows, meter)?;
+    finish(query, inputs, page::take(query, inputs, rows, meter)?, meter)
 }
 
 /// The answer made of the rows wanted: pulls, names.
-pub fn finish(query: &Query, inputs: &Inputs, taken: Taken) -> Result<Answer> {
+pub fn finish(query: &Query, inputs: &Inputs, taken: Taken, meter: &Meter) -> Result<Answer> {
     let Taken { mut rows, cursor } = taken;
     let elements = query.find.elements();
     for (at, element) in elements.iter().enumerate() {
         if let Element::Pull { source, pattern, .. } = element {
-            pull_column(inputs, source, pattern, &mut rows, at).map_err(|error| error.at(element.span()))?;
+            pull_column(inputs, (source, pattern), &mut rows, at, meter)
+                .map_err(|error| error.at(element.span()))?;
         }
     }
     let mut rows = rows.into_iter();
@@ -84,13 +87,19 @@ pub fn finish(query: &Query, inputs: &Inputs, taken: Taken) -> Result<Answer> {
     })
 }
 
+/// What a map takes that is pulled: a key and a value or two.
+const MAP_BYTES: usize = 256;
+
+/// How many maps are pulled between two looks at the budget.
+const STRIDE: usize = 64;
+
 /// Puts what is pulled of the entities of a column in their place.
 fn pull_column(
     inputs: &Inputs,
-    source: &SourceName,
-    pattern: &PullArg,
+    (source, pattern): (&SourceName, &PullArg),
     rows: &mut [Vec<Edn>],
     at: usize,
+    meter: &Meter,
 ) -> Result<()> {
     let pattern = match pattern {
         PullArg::Pattern(pattern) => pattern,
@@ -102,9 +111,13 @@ fn pull_column(
         pulled.insert(entity(&row[at])?, Edn::Nil);
     }
     let entities: Vec<EntityId> = pulled.keys().copied().collect();
-    for (slot, edn) in
-        pulled.values_mut().zip(pull::pull_with(source, inputs.functions(), pattern, &entities)?)
-    {
+    let made = Cell::new(0_usize);
+    let allow = || {
+        made.set(made.get() + 1);
+        if made.get().is_multiple_of(STRIDE) { meter.room_and(0, 0, made.get() * MAP_BYTES) } else { Ok(()) }
+    };
+    let maps = pull::pull_within(source, inputs.functions(), pattern, &entities, &allow)?;
+    for (slot, edn) in pulled.values_mut().zip(maps) {
         *slot = edn;
     }
     for row in rows.iter_mut() {

@@ -3,7 +3,7 @@
 //! Rooms, in the order of a question: [`edn`] (text to data), [`ast`] (what a query is), `parse` and `check` (data to
 //! a query that makes sense), `plan`, `run` and `rules` (the fast path), [`source`] (the one seam to where facts are),
 //! `find` and `aggregate` (the shape of an answer), `pull`; beside them `naive`, the slow evaluator that the fast
-//! path must agree with.
+//! path must agree with, and `verify`, which holds one against the other.
 
 pub mod aggregate;
 pub mod answer;
@@ -25,21 +25,24 @@ pub mod rules;
 pub mod run;
 pub mod source;
 pub mod suggest;
+mod verify;
 
 #[cfg(test)]
 mod fixture;
 
 pub use answer::{Answer, Rows};
 pub use error::{Error, Result};
+pub use run::budget::{Budget, Stopwatch};
 
 use std::borrow::Cow;
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use inputs::Inputs;
 use plan::PlanOptions;
 use plan::explain::Explain;
 use run::Run;
+use run::budget::Meter;
 use run::pool::Pool;
 
 /// One input of a query: what a name of `:in` stands for.
@@ -51,20 +54,6 @@ pub enum QueryArg {
     Log(Arc<dyn source::TxLog>),
     /// Anything else: a value, a collection (also as a source), rules, a pull pattern.
     Value(edn::Edn),
-}
-
-/// What a query may use up. Over budget is an error, never an abort.
-#[derive(Clone, Debug, Default)]
-pub struct Budget {
-    /// The most rows any intermediate or final result may have; none: [`Budget::ROWS`].
-    pub rows: Option<u64>,
-    /// Set by another thread to stop the query (a person, a deadline, a lost connection).
-    pub cancel: Option<Arc<AtomicBool>>,
-}
-
-impl Budget {
-    /// The most rows of a query that was given no number: a product of a few patterns must not take all memory.
-    pub const ROWS: u64 = 1 << 25;
 }
 
 /// A query that was read and can be asked again and again.
@@ -113,13 +102,33 @@ pub fn explain(query: &ast::Query, args: &[QueryArg], budget: &Budget) -> Result
 
 /// As [`explain`], over inputs that were taken apart.
 pub fn explain_inputs(query: &ast::Query, inputs: &Inputs, budget: &Budget) -> Result<Explain> {
+    let meter = Meter::new(budget);
+    let begun = meter.now();
     let query = &*checked(query, inputs)?;
+    let meter = meter.within(find::page::timeout(query, inputs)?);
+    let since = |begun: Option<Duration>| Some(meter.now()?.saturating_sub(begun?));
     let mut pool = Pool::default();
     let options = PlanOptions::default();
-    let plan = plan::plan(query, inputs, &mut pool, options)?;
-    let mut run = Run::new(inputs, &mut pool, budget, options);
-    let rows = run.answer(&plan)?.len() as u64;
-    Ok(Explain { lines: plan::explain::lines(&plan.block, &plan.names, &run), rows })
+    let plan = plan::plan(query, inputs, &mut pool, options, &meter)?;
+    let planning = since(begun);
+    let running = meter.now();
+    let mut run = Run::new(inputs, &mut pool, &meter, options);
+    run.timed = true;
+    let rows = run.answer(&plan)?;
+    let told = Explain {
+        lines: plan::explain::lines(&plan.block, &plan.names, &run),
+        rows: rows.len() as u64,
+        seeks: run.seeks,
+        planning,
+        running: since(running),
+        ..Explain::default()
+    };
+    drop(run);
+    let shaping = meter.now();
+    let held = meter.hold(rows.len().saturating_mul(run::answer::row_bytes(plan.basis.len())))?;
+    drop(find::shape(query, inputs, rows, &meter)?);
+    drop(held);
+    Ok(Explain { shaping: since(shaping), bytes: meter.most_bytes(), ..told })
 }
 
 /// Answers a query given as text.
@@ -144,7 +153,8 @@ pub fn q_inputs(
     budget: &Budget,
     options: PlanOptions,
 ) -> Result<Answer> {
-    answer(&*checked(query, inputs)?, inputs, budget, options)
+    let meter = Meter::new(budget);
+    answer(&*checked(query, inputs)?, inputs, &meter, options)
 }
 
 /// The query if it makes sense with these inputs, the program's aggregates marked.
@@ -154,15 +164,22 @@ pub(crate) fn checked<'q>(query: &'q ast::Query, inputs: &Inputs) -> Result<Cow<
     Ok(query)
 }
 
-/// Answers a query that was checked.
+/// Answers a query that was checked, and checks the answer if the query says so.
 pub(crate) fn answer(
     query: &ast::Query,
     inputs: &Inputs,
-    budget: &Budget,
+    meter: &Meter,
     options: PlanOptions,
 ) -> Result<Answer> {
+    let meter = &meter.within(find::page::timeout(query, inputs)?);
     let mut pool = Pool::default();
-    let plan = plan::plan(query, inputs, &mut pool, options)?;
-    let rows = Run::new(inputs, &mut pool, budget, options).answer(&plan)?;
-    find::shape(query, inputs, rows)
+    let plan = plan::plan(query, inputs, &mut pool, options, meter)?;
+    let rows = Run::new(inputs, &mut pool, meter, options).answer(&plan)?;
+    let _held = meter.hold(rows.len().saturating_mul(run::answer::row_bytes(plan.basis.len())))?;
+    drop(pool);
+    let answer = find::shape(query, inputs, rows, meter)?;
+    if query.verify {
+        verify::against_naive(query, inputs, &answer, meter)?;
+    }
+    Ok(answer)
 }

@@ -29,8 +29,8 @@ pub struct Cli {
 const AFTER_HELP: &str = "\
 STORAGE is an address: `mem:` (nothing is kept), `redb:PATH` or just a path (one file).
 Settings: a flag wins over an ANNALS_* variable (ANNALS_STORAGE, ANNALS_DB, ANNALS_FORMAT, ANNALS_LISTEN,
-ANNALS_LIMIT, ANNALS_WIDTH, ANNALS_TIMING, ANNALS_ROWS, ANNALS_MEMORY, ANNALS_CACHE, ANNALS_HISTORY), that over the
-same keys in annals.toml.
+ANNALS_LIMIT, ANNALS_WIDTH, ANNALS_TIMING, ANNALS_ROWS, ANNALS_TIMEOUT, ANNALS_MEMORY, ANNALS_CACHE, ANNALS_HISTORY),
+that over the same keys in annals.toml.
 Exit status: 0 done, 1 failed, 2 wrong usage.";
 
 /// Options of every command.
@@ -51,6 +51,9 @@ pub struct Common {
     /// The most rows a query may make on its way [default: 20000000]
     #[arg(long, global = true, value_name = "ROWS")]
     pub rows: Option<u64>,
+    /// How many milliseconds a query may take [default: as long as it takes]
+    #[arg(long, global = true, value_name = "MILLIS")]
+    pub timeout: Option<u64>,
     /// How much memory to use in all, like 2GiB: split between caches, new facts and queries [default: about 512MiB
     /// and what a query needs]
     #[arg(long, global = true, value_name = "SIZE")]
@@ -72,6 +75,7 @@ impl Common {
             width: self.width,
             limit: self.limit,
             rows: self.rows,
+            timeout: self.timeout,
             memory: self.memory,
             cache: self.cache,
             ..Settings::default()
@@ -162,6 +166,9 @@ pub struct QueryArgs {
     /// Show the plan and its counts instead of the answer
     #[arg(long)]
     pub explain: bool,
+    /// Answer a second time, slowly and plainly, and fail if the answers differ
+    #[arg(long, conflicts_with = "explain")]
+    pub verify: bool,
     /// The moment.
     #[command(flatten)]
     pub view: ViewArgs,

@@ -4,14 +4,15 @@
 //! anything up by itself: the environment and the file come in as arguments.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Deserialize;
 
 use crate::present::Format;
 use crate::problem::{Problem, Result};
 use crate::size::Size;
-use annals::Options;
 use annals::suggest::did_you_mean;
+use annals::{Budget, Options};
 
 /// What can be set, with gaps.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]
@@ -33,6 +34,8 @@ pub struct Settings {
     pub timing: Option<bool>,
     /// The most rows any intermediate or final result of a query may have.
     pub rows: Option<u64>,
+    /// How many milliseconds a query may take.
+    pub timeout: Option<u64>,
     /// How much memory is used in all: caches, novelty and queries are cut to fit.
     pub memory: Option<Size>,
     /// How many bytes of decoded nodes are remembered, whatever the memory is.
@@ -45,8 +48,10 @@ pub struct Settings {
 const MOST_ROWS: u64 = 20_000_000;
 
 /// Every key, as it is written in `annals.toml`; the variable is `ANNALS_` and the key in capitals.
-const KEYS: [&str; 11] =
-    ["storage", "db", "format", "listen", "limit", "width", "timing", "rows", "memory", "cache", "history"];
+const KEYS: [&str; 12] = [
+    "storage", "db", "format", "listen", "limit", "width", "timing", "rows", "timeout", "memory", "cache",
+    "history",
+];
 
 impl Settings {
     /// What `annals.toml` says.
@@ -79,6 +84,7 @@ impl Settings {
             width: read("width", get("width"), |text| text.parse().ok())?,
             timing: read("timing", get("timing"), on_or_off)?,
             rows: read("rows", get("rows"), |text| text.parse().ok())?,
+            timeout: read("timeout", get("timeout"), |text| text.parse().ok())?,
             memory: read("memory", get("memory"), |text| text.parse().ok())?,
             cache: read("cache", get("cache"), |text| text.parse().ok())?,
             history: variable("ANNALS_HISTORY").map(PathBuf::from),
@@ -97,6 +103,7 @@ impl Settings {
             width: self.width.or(weaker.width),
             timing: self.timing.or(weaker.timing),
             rows: self.rows.or(weaker.rows),
+            timeout: self.timeout.or(weaker.timeout),
             memory: self.memory.or(weaker.memory),
             cache: self.cache.or(weaker.cache),
             history: self.history.or(weaker.history),
@@ -107,6 +114,16 @@ impl Settings {
     pub fn most_rows(&self) -> u64 {
         let of_memory = || self.options().ok()?.query_rows();
         self.rows.or_else(of_memory).unwrap_or(MOST_ROWS)
+    }
+
+    /// What a query may use up, but for who can stop it.
+    pub fn budget(&self) -> Budget {
+        Budget {
+            rows: Some(self.most_rows()),
+            bytes: self.options().ok().and_then(|options| options.query_bytes()),
+            time: self.timeout.map(Duration::from_millis),
+            ..Budget::default()
+        }
     }
 
     /// How storages are opened.
@@ -196,7 +213,7 @@ mod tests {
 
     #[test]
     fn keys_are_the_fields() {
-        let all = "storage='a'\ndb='b'\nformat='edn'\nlisten='c'\nlimit=1\nwidth=2\ntiming=true\nrows=3\nmemory='2GiB'\ncache=5\nhistory='d'";
+        let all = "storage='a'\ndb='b'\nformat='edn'\nlisten='c'\nlimit=1\nwidth=2\ntiming=true\nrows=3\ntimeout=4\nmemory='2GiB'\ncache=5\nhistory='d'";
         let keys: Vec<&str> = all.lines().filter_map(|line| line.split('=').next()).collect();
         assert_eq!(keys, KEYS);
         assert!(file(all).is_ok());

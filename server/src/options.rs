@@ -24,6 +24,8 @@ pub struct ServerOptions {
     pub writes: usize,
     /// The most rows any intermediate or final result of a query may have.
     pub rows: Option<u64>,
+    /// The most bytes a query may hold on its way, by estimate.
+    pub bytes: Option<u64>,
     /// How long a stopping server lets running requests end.
     pub grace: Duration,
 }
@@ -40,6 +42,7 @@ impl Default for ServerOptions {
             reads: 64,
             writes: 256,
             rows: Some(20_000_000),
+            bytes: None,
             grace: Duration::from_secs(10),
         }
     }

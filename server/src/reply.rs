@@ -16,6 +16,9 @@ use crate::problem::Problem;
 use crate::table::Table;
 use crate::view::Stamp;
 
+/// Says after what the next page of a query goes on.
+const CURSOR: HeaderName = HeaderName::from_static("annals-cursor");
+
 /// An answer with named parts.
 #[derive(Clone, Debug)]
 pub(crate) enum Doc {
@@ -25,6 +28,8 @@ pub(crate) enum Doc {
     Word(String),
     /// Parts by name.
     Map(Vec<(&'static str, Doc)>),
+    /// Parts as the library names them: keywords are names, at whatever depth.
+    Told(Edn),
     /// Parts in a row.
     List(Vec<Doc>),
 }
@@ -38,7 +43,7 @@ impl Doc {
     /// As EDN.
     pub(crate) fn into_edn(self) -> Edn {
         match self {
-            Doc::Data(edn) => edn,
+            Doc::Data(edn) | Doc::Told(edn) => edn,
             Doc::Word(word) => Edn::keyword(&word),
             Doc::List(docs) => Edn::Vector(docs.into_iter().map(Doc::into_edn).collect()),
             Doc::Map(fields) => {
@@ -82,9 +87,26 @@ impl Serialize for Shown<'_> {
     fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
         match self.0 {
             Doc::Data(edn) => Json(edn, self.1).serialize(out),
+            Doc::Told(edn) => Told(edn, self.1).serialize(out),
             Doc::Word(word) => out.serialize_str(word),
             Doc::List(docs) => out.collect_seq(docs.iter().map(|doc| Shown(doc, self.1))),
             Doc::Map(fields) => out.collect_map(fields.iter().map(|(name, doc)| (name, Shown(doc, self.1)))),
+        }
+    }
+}
+
+/// A value whose keywords are names.
+struct Told<'a>(&'a Edn, Types);
+
+impl Serialize for Told<'_> {
+    fn serialize<S: Serializer>(&self, out: S) -> Result<S::Ok, S::Error> {
+        match self.0 {
+            Edn::Keyword(name) => out.serialize_str(name.as_str()),
+            Edn::Vector(parts) => out.collect_seq(parts.iter().map(|part| Told(part, self.1))),
+            Edn::Map(pairs) => {
+                out.collect_map(pairs.iter().map(|(key, value)| (Told(key, self.1), Told(value, self.1))))
+            }
+            other => Json(other, self.1).serialize(out),
         }
     }
 }
@@ -100,6 +122,8 @@ pub(crate) struct Reply {
     pub(crate) stamp: Option<Stamp>,
     /// Where the next page is.
     pub(crate) next: Option<String>,
+    /// After what the next page of a query goes on.
+    pub(crate) cursor: Option<String>,
 }
 
 /// The answer itself.
@@ -118,7 +142,7 @@ pub(crate) enum Content {
 impl Reply {
     /// 200.
     pub(crate) fn new(content: Content) -> Reply {
-        Reply { content, status: StatusCode::OK, stamp: None, next: None }
+        Reply { content, status: StatusCode::OK, stamp: None, next: None, cursor: None }
     }
 
     /// 200 and a value.
@@ -156,6 +180,9 @@ impl Reply {
             None => {
                 headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
             }
+        }
+        if let Some(cursor) = self.cursor {
+            put(headers, CURSOR, &cursor);
         }
         if let Some(next) = self.next {
             put(headers, header::LINK, &format!("<{next}>; rel=\"next\""));

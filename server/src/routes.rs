@@ -62,7 +62,10 @@ const BASIS: &[&str] = &["min-t", "wait"];
 const VIEW: &[&str] = &["min-t", "wait", "as-of", "since", "history"];
 const QUERY: Call = Call {
     method: "POST",
-    params: &["min-t", "wait", "as-of", "since", "history", "limit", "timeout", "explain"],
+    params: &[
+        "min-t", "wait", "as-of", "since", "history", "limit", "cursor", "page", "timeout", "explain",
+        "verify",
+    ],
     body: true,
     rows: true,
     run: query::query,
@@ -115,8 +118,8 @@ pub(crate) const ROUTES: &[Route] = &[
             Call { method: "QUERY", ..QUERY },
             Call {
                 params: &[
-                    "query", "args", "min-t", "wait", "as-of", "since", "history", "limit", "timeout",
-                    "explain",
+                    "query", "args", "min-t", "wait", "as-of", "since", "history", "limit", "cursor", "page",
+                    "timeout", "explain", "verify",
                 ],
                 rows: true,
                 run: query::query_by_address,

@@ -97,6 +97,23 @@ pub(crate) struct Lens {
 }
 
 impl Lens {
+    /// The same as of a transaction, unless the request says itself of when.
+    pub(crate) fn fixed_to(self, t: u64) -> Result<Lens, Problem> {
+        if self.as_of.is_some() {
+            return Ok(self);
+        }
+        if t > self.now.basis_t() {
+            return Err(Problem::basis_not_reached(t, self.now.basis_t()));
+        }
+        Ok(Lens { db: self.db.as_of(t), now: self.now, as_of: Some(TimePoint::T(t)) })
+    }
+
+    /// The last transaction that can be seen now.
+    pub(crate) fn end(&self) -> u64 {
+        let basis = self.now.basis_t();
+        self.db.as_of_t().map_or(basis, |t| t.min(basis))
+    }
+
     /// The last transaction that can be seen, if no later one can ever change the view.
     ///
     /// An instant fixes the view only if a later transaction is known: the next one may still carry that instant.

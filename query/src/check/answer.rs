@@ -67,6 +67,8 @@ fn page(query: &Query, problems: &mut Vec<Error>) {
         }
         problems.extend(not_given(query, name, arg, *span));
     }
+    let timeout = query.timeout.iter();
+    problems.extend(timeout.filter_map(|Given { arg, span }| not_given(query, "timeout", arg, *span)));
 }
 
 fn not_given(query: &Query, name: &str, arg: &Arg, span: Option<Span>) -> Option<Error> {

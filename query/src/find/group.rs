@@ -13,11 +13,13 @@ use crate::ast::{Arg, Call, Element, Query, Var};
 use crate::edn::Edn;
 use crate::error::{Error, Result};
 use crate::functions::{Functions, holds};
+use crate::run::answer::row_bytes;
+use crate::run::budget::Meter;
 
 /// Rows over the find elements, from a set of rows over [`basis`].
-pub fn group(query: &Query, own: &Functions, rows: Vec<Vec<Edn>>) -> Result<Vec<Vec<Edn>>> {
+pub fn group(query: &Query, own: &Functions, rows: Vec<Vec<Edn>>, meter: &Meter) -> Result<Vec<Vec<Edn>>> {
     let basis = basis(query);
-    let grouping = Grouping::of(query, own, &basis)?;
+    let grouping = Grouping::of(query, own, &basis, meter)?;
     if grouping.is_identity(basis.len()) {
         return Ok(rows);
     }
@@ -31,6 +33,7 @@ pub fn group(query: &Query, own: &Functions, rows: Vec<Vec<Edn>>) -> Result<Vec<
 /// What is made of the rows, by places in a row of the basis.
 struct Grouping<'q> {
     own: &'q Functions,
+    meter: &'q Meter,
     elements: Vec<Computed<'q>>,
     having: Vec<Computed<'q>>,
     aggregates: Vec<Aggregated<'q>>,
@@ -51,11 +54,17 @@ enum Before<'q> {
     Var(usize),
 }
 
+/// What a group takes beside its key, and each of its accumulators at least.
+const GROUP_BYTES: usize = 64;
+
+/// How many rows are grouped between two looks at the budget.
+const STRIDE: usize = 1024;
+
 /// The row that began a group, and its accumulators.
 type Group = (Vec<Edn>, Vec<Accumulator>);
 
 impl<'q> Grouping<'q> {
-    fn of(query: &'q Query, own: &'q Functions, basis: &[Var]) -> Result<Grouping<'q>> {
+    fn of(query: &'q Query, own: &'q Functions, basis: &[Var], meter: &'q Meter) -> Result<Grouping<'q>> {
         let place =
             |var: &Var| basis.iter().position(|known| known == var).expect("a find variable is in the basis");
         let mut aggregates: Vec<Aggregated<'q>> = Vec::new();
@@ -86,7 +95,7 @@ impl<'q> Grouping<'q> {
         let mut keys: Vec<usize> = grouping_vars(query).into_iter().chain(of_having).map(place).collect();
         keys.sort_unstable();
         keys.dedup();
-        Ok(Grouping { own, elements, having, aggregates, keys })
+        Ok(Grouping { own, meter, elements, having, aggregates, keys })
     }
 
     /// True if rows over the basis are rows over the elements as they are.
@@ -101,8 +110,12 @@ impl<'q> Grouping<'q> {
     fn groups(&self, rows: Vec<Vec<Edn>>) -> Result<Vec<Group>> {
         let mut numbers: HashMap<Vec<Edn>, usize> = HashMap::new();
         let mut groups: Vec<Group> = Vec::new();
+        let group_bytes = GROUP_BYTES * (1 + self.aggregates.len()) + row_bytes(self.keys.len());
         let mut key = Vec::with_capacity(self.keys.len());
-        for row in rows {
+        for (at, row) in rows.into_iter().enumerate() {
+            if at.is_multiple_of(STRIDE) {
+                self.meter.room(groups.len(), group_bytes)?;
+            }
             key.clear();
             key.extend(self.keys.iter().map(|at| row[*at].clone()));
             let number = match numbers.get(&key) {
@@ -134,6 +147,7 @@ impl<'q> Grouping<'q> {
         let mut rows = Vec::with_capacity(groups.size_hint().0);
         for group in groups {
             let (row, results) = group?;
+            self.meter.tick()?;
             if self.holds(&row, &results)? {
                 let values = self.elements.iter().map(|element| element.value(&row, &results));
                 rows.push(values.collect::<Result<_>>()?);

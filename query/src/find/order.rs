@@ -10,6 +10,8 @@ use crate::ast::{Element, Expr, OrderKey, Query};
 use crate::edn::Edn;
 use crate::error::{Error, Result};
 use crate::functions;
+use crate::run::budget::Meter;
+use crate::run::sort;
 
 /// An order of rows over the find elements.
 pub struct Order {
@@ -37,15 +39,10 @@ impl Order {
     }
 
     /// Puts the first `count` rows in order and drops the others; those are only looked at, not sorted.
-    pub fn first(&self, rows: &mut Vec<Vec<Edn>>, count: usize) {
+    pub fn first(&self, rows: Vec<Vec<Edn>>, count: usize, meter: &Meter) -> Result<Vec<Vec<Edn>>> {
         let compare = |x: &Vec<Edn>, y: &Vec<Edn>| self.compare(x, y);
-        if count < rows.len() {
-            if count > 0 {
-                rows.select_nth_unstable_by(count - 1, compare);
-            }
-            rows.truncate(count);
-        }
-        rows.sort_unstable_by(compare);
+        let rows = if count < rows.len() { sort::first(rows, count, &compare, meter)? } else { rows };
+        sort::sorted(rows, &compare, meter)
     }
 }
 
@@ -73,9 +70,9 @@ mod tests {
 
     fn check(query: &str, count: usize, rows: &str, expected: &str) {
         let order = Order::of(&parse::query_text(query).unwrap()).unwrap();
-        let mut rows: Vec<Vec<Edn>> =
+        let rows: Vec<Vec<Edn>> =
             edn(rows).as_seq().unwrap().iter().map(|row| row.as_seq().unwrap().to_vec()).collect();
-        order.first(&mut rows, count);
+        let rows = order.first(rows, count, &Meter::default()).unwrap();
         let rows = Edn::Vector(rows.into_iter().map(Edn::Vector).collect());
         assert_eq!(rows.to_string(), edn(expected).to_string(), "{query}");
     }

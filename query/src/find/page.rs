@@ -6,6 +6,7 @@
 //! handed out.
 
 use std::cmp::Ordering;
+use std::time::Duration;
 
 use super::order::Order;
 use crate::ast::{Arg, Find, Given, Query};
@@ -13,6 +14,7 @@ use crate::cursor::Cursor;
 use crate::edn::Edn;
 use crate::error::{Error, Result};
 use crate::inputs::Inputs;
+use crate::run::budget::Meter;
 
 /// The rows of a page, and where it ends.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -66,27 +68,32 @@ fn is_one_row(query: &Query) -> bool {
 }
 
 /// The page of these rows over the find elements.
-pub fn take(query: &Query, inputs: &Inputs, mut rows: Vec<Vec<Edn>>) -> Result<Taken> {
+pub fn take(query: &Query, inputs: &Inputs, mut rows: Vec<Vec<Edn>>, meter: &Meter) -> Result<Taken> {
     let window = Window::of(query, inputs)?;
     if window == Window::default() && query.page.order_by.is_empty() {
         return Ok(Taken { rows, cursor: None });
     }
     let order = Order::of(query)?;
     if let Some(after) = &window.after {
-        skip(&mut rows, after, &order);
+        skip(&mut rows, after, &order, meter)?;
     }
     let end = window.limit.map_or(rows.len(), |limit| window.offset.saturating_add(limit));
-    order.first(&mut rows, end);
+    rows = order.first(rows, end, meter)?;
     let cursor = window.cursor(query, &rows);
     rows.drain(..window.offset.min(rows.len()));
     Ok(Taken { rows, cursor })
 }
 
 /// Drops the rows up to the cursor's.
-fn skip(rows: &mut Vec<Vec<Edn>>, after: &Cursor, order: &Order) {
+fn skip(rows: &mut Vec<Vec<Edn>>, after: &Cursor, order: &Order, meter: &Meter) -> Result<()> {
     let mut repeats = after.repeats;
+    let mut outcome = Ok(());
     rows.retain(|row| match order.compare(row, &after.row) {
-        Ordering::Less => false,
+        _ if outcome.is_err() => false,
+        Ordering::Less => {
+            outcome = meter.tick();
+            false
+        }
         Ordering::Greater => true,
         Ordering::Equal if repeats > 0 => {
             repeats -= 1;
@@ -94,6 +101,14 @@ fn skip(rows: &mut Vec<Vec<Edn>>, after: &Cursor, order: &Order) {
         }
         Ordering::Equal => true,
     });
+    outcome
+}
+
+/// How long the query says it may take.
+pub fn timeout(query: &Query, inputs: &Inputs) -> Result<Option<Duration>> {
+    let millis = query.timeout.as_ref().filter(|given| value(inputs, given).is_some());
+    let millis = millis.map(|given| count(inputs, given, "timeout")).transpose()?;
+    Ok(millis.map(|millis| Duration::from_millis(millis as u64)))
 }
 
 /// The value of a section. None if its input has none: then nothing is found anyway.

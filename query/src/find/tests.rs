@@ -8,7 +8,7 @@ fn shaped(query: &str, rows: &str) -> Result<Answer> {
     let query = parse::query_text(query)?;
     let Edn::Vector(rows) = edn(rows) else { panic!("{rows}") };
     let rows = rows.iter().map(|row| row.as_seq().expect("a row").to_vec()).collect();
-    shape(&query, &Inputs::default(), rows)
+    shape(&query, &Inputs::default(), rows, &Meter::default())
 }
 
 fn check(query: &str, rows: &str, expected: &str) {

@@ -193,6 +193,7 @@ mod tests {
     use crate::fixture::films;
     use crate::inputs::Inputs;
     use crate::plan::PlanOptions;
+    use crate::run::budget::Meter;
     use crate::{Budget, QueryArg, naive, parse, q_inputs};
 
     fn registry() -> Functions {
@@ -214,7 +215,7 @@ mod tests {
         let args = [QueryArg::Source(Arc::new(films().now()))];
         let inputs = Inputs::bind(&query, &args)?.with_functions(registry());
         let fast = q_inputs(&query, &inputs, &Budget::default(), PlanOptions::default());
-        let slow = naive::answer(&query, &inputs, &Budget::default());
+        let slow = naive::answer(&query, &inputs, &Meter::default());
         assert_eq!(fast.as_ref().ok(), slow.as_ref().ok(), "{text}");
         Ok(fast?.into_edn())
     }

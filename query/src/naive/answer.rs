@@ -7,28 +7,31 @@
 use std::collections::BTreeMap;
 
 use crate::aggregate::Accumulator;
-use crate::ast::{Arg, Call, Element, Expr, Query, Var};
+use crate::ast::{Arg, Call, Element, Expr, Query};
 use crate::edn::Edn;
 use crate::error::{Error, Result};
 use crate::find::page::{Taken, Window};
 use crate::find::{grouping_vars, order};
 use crate::functions::{self, Functions};
 use crate::inputs::Inputs;
+use crate::run::budget::Meter;
 
 use super::{Env, Envs, Vars, only};
 
 /// Rows over the find elements.
-pub(super) fn rows(query: &Query, own: &Functions, envs: &Envs) -> Result<Vec<Vec<Edn>>> {
+pub(super) fn rows(query: &Query, own: &Functions, envs: &Envs, meter: &Meter) -> Result<Vec<Vec<Edn>>> {
     let of_having = query.having.iter().flat_map(|expr| expr.grouping_vars());
     let keys: Vars = grouping_vars(query).into_iter().chain(of_having).cloned().collect();
     let aggregates = query.find.exprs().chain(&query.having).any(has_aggregate);
     let mut groups: BTreeMap<Env, Vec<&Env>> = BTreeMap::new();
     for env in envs {
+        meter.tick()?;
         let key = if aggregates { only(env, &keys) } else { env.clone() };
         groups.entry(key).or_default().push(env);
     }
     let mut rows = Vec::new();
     'groups: for group in groups.values() {
+        meter.tick()?;
         for predicate in &query.having {
             if !functions::holds(&value(predicate, own, group)?) {
                 continue 'groups;
@@ -109,9 +112,4 @@ fn sorted(query: &Query, mut rows: Vec<Vec<Edn>>) -> Result<Vec<Vec<Edn>>> {
         });
     }
     Ok(rows)
-}
-
-/// The bindings of the variables that decide the answer.
-pub(super) fn deciding(envs: &Envs, basis: &[Var]) -> Envs {
-    super::project(envs, &basis.iter().cloned().collect())
 }

@@ -16,8 +16,8 @@ impl World<'_> {
         let callee = Callee::find(&name(call, env)?, self.inputs.functions())?;
         let context = Context {
             inputs: self.inputs,
-            allow: &|rows| self.check_budget(rows),
-            answer: &|query, inputs| super::answer(query, inputs, self.budget),
+            allow: &|rows| self.meter.check(rows),
+            answer: &|query, inputs| super::answer(query, inputs, self.meter),
         };
         let mut handed: Vec<_> = call.query.iter().map(|query| Some(Handed::Query(query))).collect();
         let mut values = Vec::new();

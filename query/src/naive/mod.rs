@@ -20,9 +20,6 @@ pub mod pull;
 mod rules;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::atomic;
-
-use annals_storage::anomaly::Category;
 
 use crate::answer::Answer;
 use crate::ast::{Clause, ClauseKind, Query, SourceName, Var};
@@ -30,6 +27,7 @@ use crate::edn::Edn;
 use crate::error::{Error, Result};
 use crate::inputs::places::scoped;
 use crate::inputs::{Inputs, destructure};
+use crate::run::budget::Meter;
 use crate::{Budget, QueryArg, find};
 
 use order::Order;
@@ -46,14 +44,15 @@ type Vars = BTreeSet<Var>;
 
 /// Answers a query.
 pub fn q(query: &Query, args: &[QueryArg], budget: &Budget) -> Result<Answer> {
-    answer(query, &Inputs::bind(query, args)?, budget)
+    answer(query, &Inputs::bind(query, args)?, &Meter::new(budget))
 }
 
 /// Answers a query over inputs that were taken apart.
-pub fn answer(query: &Query, inputs: &Inputs, budget: &Budget) -> Result<Answer> {
+pub fn answer(query: &Query, inputs: &Inputs, meter: &Meter) -> Result<Answer> {
+    let meter = &meter.within(find::page::timeout(query, inputs)?);
     let query = &*find::own::with_aggregates(query, inputs.functions())?;
     order::refuse_negation_in_recursion(inputs.rules())?;
-    let world = World { inputs, facts: pattern::read_all(inputs)?, order: Order::new(inputs), budget };
+    let world = World { inputs, facts: pattern::read_all(inputs, meter)?, order: Order::new(inputs), meter };
 
     let (mut bound, mut envs) = (Vars::new(), Envs::from([Env::new()]));
     for relation in inputs.relations() {
@@ -70,8 +69,9 @@ pub fn answer(query: &Query, inputs: &Inputs, budget: &Budget) -> Result<Answer>
         let message = format!("the query asks for {}, which nothing binds", var.0);
         return Err(Error::incorrect("db.error/unbound-variable", message));
     }
-    let rows = answer::rows(query, inputs.functions(), &answer::deciding(&envs, &basis))?;
-    find::finish(query, inputs, answer::page(query, inputs, rows)?)
+    let envs = world.project(&envs, &basis.iter().cloned().collect())?;
+    let rows = answer::rows(query, inputs.functions(), &envs, meter)?;
+    find::finish(query, inputs, answer::page(query, inputs, rows)?, meter)
 }
 
 /// All that stays the same while a query is answered.
@@ -79,7 +79,7 @@ struct World<'q> {
     inputs: &'q Inputs,
     facts: HashMap<SourceName, Vec<Vec<Edn>>>,
     order: Order<'q>,
-    budget: &'q Budget,
+    meter: &'q Meter,
 }
 
 impl World<'_> {
@@ -98,7 +98,7 @@ impl World<'_> {
             let clause = pending.remove(at);
             envs = self.step(clause, source, bound, envs, tables).map_err(|error| error.at(clause.span))?;
             *bound = then;
-            self.check_budget(envs.len())?;
+            self.meter.check(envs.len())?;
         }
         Ok(envs)
     }
@@ -118,6 +118,7 @@ impl World<'_> {
             ClauseKind::Predicate(call) => {
                 let mut kept = Envs::new();
                 for env in envs {
+                    self.meter.tick()?;
                     if crate::functions::holds(&self.call(call, source, &env)?) {
                         kept.insert(env);
                     }
@@ -127,6 +128,7 @@ impl World<'_> {
             ClauseKind::Function(call, binding) => {
                 let mut extended = Envs::new();
                 for env in envs {
+                    self.meter.tick()?;
                     let value = self.call(call, source, &env)?;
                     if value == Edn::Nil {
                         continue;
@@ -146,10 +148,10 @@ impl World<'_> {
             ClauseKind::And(_) => unreachable!("the clauses of an `and` are taken out of it"),
             ClauseKind::Not { source: named, join, clauses } => {
                 let shared = order::not_vars(join.as_deref(), clauses, bound);
-                let start = project(&envs, &shared);
+                let start = self.project(&envs, &shared)?;
                 let inner =
                     self.satisfy_completely(clauses, &scoped(named, source), &shared, start, tables)?;
-                let excluded = project(&inner, &shared);
+                let excluded = self.project(&inner, &shared)?;
                 Ok(envs.into_iter().filter(|env| !excluded.contains(&only(env, &shared))).collect())
             }
             ClauseKind::Or { source: named, join, branches, .. } => {
@@ -157,10 +159,10 @@ impl World<'_> {
                 let inside: Vars = shared.intersection(bound).cloned().collect();
                 let mut union = Envs::new();
                 for branch in branches {
-                    let start = project(&envs, &inside);
+                    let start = self.project(&envs, &inside)?;
                     let found =
                         self.satisfy(branch, &scoped(named, source), &mut inside.clone(), start, tables)?;
-                    union.extend(project(&found, &shared));
+                    union.extend(self.project(&found, &shared)?);
                 }
                 self.join(&envs, &union)
             }
@@ -190,28 +192,20 @@ impl World<'_> {
         let mut joined = Envs::new();
         for x in left {
             for y in right {
+                self.meter.tick()?;
                 if x.iter().all(|(var, value)| y.get(var).is_none_or(|other| other == value)) {
                     joined
                         .insert(x.iter().chain(y).map(|(var, value)| (var.clone(), value.clone())).collect());
                 }
             }
-            self.check_budget(joined.len())?;
+            self.meter.check(joined.len())?;
         }
         Ok(joined)
     }
 
-    fn check_budget(&self, rows: usize) -> Result<()> {
-        let cancelled = |flag: &std::sync::Arc<atomic::AtomicBool>| flag.load(atomic::Ordering::Relaxed);
-        if self.budget.cancel.as_ref().is_some_and(cancelled) {
-            return Err(Error::new(Category::Interrupted, "db.error/interrupted", "the query was stopped"));
-        }
-        match self.budget.rows {
-            Some(most) if rows as u64 > most => {
-                let message = format!("the query needs more than the {most} rows it may have at once");
-                Err(Error::new(Category::Interrupted, "db.error/budget-exceeded", message))
-            }
-            _ => Ok(()),
-        }
+    /// The bindings without all but these variables.
+    fn project(&self, envs: &Envs, vars: &Vars) -> Result<Envs> {
+        envs.iter().map(|env| self.meter.tick().map(|()| only(env, vars))).collect()
     }
 }
 
@@ -221,10 +215,6 @@ fn only(env: &Env, vars: &Vars) -> Env {
         .filter(|(var, _)| vars.contains(*var))
         .map(|(var, value)| (var.clone(), value.clone()))
         .collect()
-}
-
-fn project(envs: &Envs, vars: &Vars) -> Envs {
-    envs.iter().map(|env| only(env, vars)).collect()
 }
 
 #[cfg(test)]

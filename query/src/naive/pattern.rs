@@ -10,17 +10,18 @@ use crate::edn::Edn;
 use crate::error::{Error, Result};
 use crate::inputs::{Inputs, SourceArg, no_pattern_over_a_log};
 use crate::resolve;
+use crate::run::budget::Meter;
 use crate::source::Source;
 
 use super::{Env, Envs, World};
 
 /// Every fact of every source, as tuples; those of a database are entity, attribute, value, transaction, added.
-pub(super) fn read_all(inputs: &Inputs) -> Result<HashMap<SourceName, Vec<Vec<Edn>>>> {
+pub(super) fn read_all(inputs: &Inputs, meter: &Meter) -> Result<HashMap<SourceName, Vec<Vec<Edn>>>> {
     inputs
         .sources()
         .map(|(name, source)| {
             let facts = match source {
-                SourceArg::Db(source) => read(source.as_ref())?,
+                SourceArg::Db(source) => read(source.as_ref(), meter)?,
                 SourceArg::Collection(tuples) => tuples.to_vec(),
                 SourceArg::Log(_) => Vec::new(),
             };
@@ -29,15 +30,17 @@ pub(super) fn read_all(inputs: &Inputs) -> Result<HashMap<SourceName, Vec<Vec<Ed
         .collect()
 }
 
-fn read(source: &dyn Source) -> Result<Vec<Vec<Edn>>> {
+fn read(source: &dyn Source, meter: &Meter) -> Result<Vec<Vec<Edn>>> {
     let mut facts = Vec::new();
+    let mut outcome = Ok(());
     source.scan(&Pattern::ALL, &mut |batch| {
         facts.extend((0..batch.len).map(|row| batch.datom(row)).map(|datom| {
             vec![datom.e.into(), datom.a.entity().into(), datom.v.into(), datom.tx.into(), datom.added.into()]
         }));
-        ControlFlow::Continue(())
+        outcome = meter.check(facts.len());
+        if outcome.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
-    Ok(facts)
+    outcome.map(|()| facts)
 }
 
 impl World<'_> {
@@ -49,7 +52,12 @@ impl World<'_> {
             SourceArg::Log(_) => return Err(no_pattern_over_a_log(source)),
         };
         let Some(terms) = constants else { return Ok(Envs::new()) };
-        Ok(self.facts[source].iter().filter_map(|fact| matched(&terms, fact)).collect())
+        let mut found = Envs::new();
+        for fact in &self.facts[source] {
+            self.meter.tick()?;
+            found.extend(matched(&terms, fact));
+        }
+        Ok(found)
     }
 }
 

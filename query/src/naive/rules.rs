@@ -119,7 +119,7 @@ impl World<'_> {
                 }
             }
             let after = size(tables);
-            self.check_budget(after.1 + tables.replaced)?;
+            self.meter.check(after.1 + tables.replaced)?;
             if after == before && tables.replaced == replaced {
                 return self.settle(tables);
             }

@@ -3,6 +3,7 @@
 use super::*;
 use crate::fixture::{Build, ask_edn, edn, films, k, n, refs, s, tracks};
 use crate::parse;
+use annals_storage::anomaly::Category;
 use annals_storage::datom::{Tag, Value};
 use std::sync::Arc;
 
@@ -447,9 +448,9 @@ fn what_nothing_binds_is_named() {
 fn a_budget_ends_a_query_that_grows_too_large() {
     let query = parse::query_text("[:find ?a ?b ?c :where [?a] [?b] [?c]]").unwrap();
     let args = [QueryArg::Source(Arc::new(films().now()))];
-    let budget = Budget { rows: Some(50), cancel: None };
+    let budget = Budget { rows: Some(50), ..Budget::default() };
     assert_eq!(q(&query, &args, &budget).unwrap_err().category, Category::Interrupted);
-    let budget = Budget { rows: None, cancel: Some(Arc::new(true.into())) };
+    let budget = Budget { cancel: Some(Arc::new(true.into())), ..Budget::default() };
     assert_eq!(q(&query, &args, &budget).unwrap_err().category, Category::Interrupted);
 }
 
@@ -458,7 +459,7 @@ fn endless_rules_end_at_the_budget() {
     let rules = "[[(up ?a ?b) [(inc ?a) ?b]] [(up ?a ?b) [(inc ?a) ?m] (up ?m ?b)]]";
     let query = parse::query_text("[:find ?b :in $ % :where (up 1 ?b)]").unwrap();
     let args = [QueryArg::Source(Arc::new(films().now())), QueryArg::Value(edn(rules))];
-    let budget = Budget { rows: Some(200), cancel: None };
+    let budget = Budget { rows: Some(200), ..Budget::default() };
     assert_eq!(q(&query, &args, &budget).unwrap_err().category, Category::Interrupted);
 }
 

@@ -1,4 +1,5 @@
-//! The sections that choose and order rows: `:having`, `:order-by`, `:limit`, `:offset`, `:after`.
+//! The sections that choose and order rows: `:having`, `:order-by`, `:limit`, `:offset`, `:after`; and `:timeout` and
+//! `:verify`, which read like them.
 //!
 //! Each may stand as it is or in a vector, so that the map form and the vector form read alike. Whether a key is an
 //! element of `:find`, and a variable an input, is `check`'s part.
@@ -120,8 +121,18 @@ fn refused(form: &Form, section: &Section<'_>, needs: &str) -> Error {
     invalid(form, message)
 }
 
-/// `:limit`, `:offset`
-fn count(section: &Section<'_>) -> Result<Given> {
+/// `:verify`
+pub(super) fn flag(section: &Section<'_>) -> Result<bool> {
+    const NEEDS: &str = "true or false";
+    let form = single(section, NEEDS)?;
+    match form.as_atom() {
+        Some(Edn::Bool(flag)) => Ok(*flag),
+        _ => Err(refused(form, section, NEEDS)),
+    }
+}
+
+/// `:limit`, `:offset`, `:timeout`
+pub(super) fn count(section: &Section<'_>) -> Result<Given> {
     const NEEDS: &str = "a whole number from 0, or the variable of an input";
     let form = single(section, NEEDS)?;
     match given(form) {

@@ -12,11 +12,13 @@ use crate::error::{Error, Result};
 use crate::suggest;
 
 /// The sections, in the order in which they are told.
-const SECTIONS: [&str; 12] =
-    ["find", "keys", "strs", "syms", "with", "in", "where", "having", "order-by", "limit", "offset", "after"];
+const SECTIONS: [&str; 14] = [
+    "find", "keys", "strs", "syms", "with", "in", "where", "having", "order-by", "limit", "offset", "after",
+    "timeout", "verify",
+];
 
 /// The sections that a single form may stand for in the map form.
-const SINGLE: [&str; 5] = ["having", "order-by", "limit", "offset", "after"];
+const SINGLE: [&str; 7] = ["having", "order-by", "limit", "offset", "after", "timeout", "verify"];
 
 /// A section: its keyword, and what stands in it.
 pub(super) struct Section<'f> {
@@ -62,6 +64,8 @@ pub(super) fn inside(form: &Form, level: usize) -> Result<Query> {
         clauses: section("where").map_or(Ok(Vec::new()), |section| clause::clauses(section.forms, level))?,
         having,
         page,
+        timeout: section("timeout").map(page::count).transpose()?,
+        verify: section("verify").map_or(Ok(false), page::flag)?,
     })
 }
 

@@ -32,12 +32,13 @@ use annals_storage::datom::Symbol;
 use crate::ast::{Query, SourceName, Var};
 use crate::edn::Edn;
 use crate::error::{Error, Result};
+use crate::find;
 use crate::inputs::{Inputs, SourceArg};
 use crate::run::batch::Table;
+use crate::run::budget::Meter;
 use crate::run::column::{Column, ColumnBuilder};
 use crate::run::join;
 use crate::run::pool::Pool;
-use crate::{Budget, find};
 use goals::{Planner, Scope};
 use lead::Lead;
 use recursion::Rules;
@@ -59,7 +60,13 @@ pub struct Plan {
 }
 
 /// Plans a query over its inputs.
-pub fn plan(query: &Query, inputs: &Inputs, pool: &mut Pool, options: PlanOptions) -> Result<Plan> {
+pub fn plan(
+    query: &Query,
+    inputs: &Inputs,
+    pool: &mut Pool,
+    options: PlanOptions,
+    meter: &Meter,
+) -> Result<Plan> {
     let rules = Rules::new(inputs.rules().to_vec());
     let sources = sources(inputs);
     let mut planner = Planner {
@@ -74,7 +81,7 @@ pub fn plan(query: &Query, inputs: &Inputs, pool: &mut Pool, options: PlanOption
         lead: None,
     };
     let mut scope = Scope::default();
-    let start = planner.start(&mut scope)?;
+    let start = planner.start(&mut scope, meter)?;
     let goals = planner.goals(&query.clauses, &mut scope)?;
     let bindable = vars::bound_by(&goals);
     let deciding = find::basis(query);
@@ -128,7 +135,7 @@ pub(crate) fn sources(inputs: &Inputs) -> Vec<(&SourceName, &SourceArg)> {
 
 impl Planner<'_> {
     /// The rows that the inputs bind. A variable that has one value in all of them becomes a constant of the scope.
-    fn start(&mut self, scope: &mut Scope) -> Result<Table> {
+    fn start(&mut self, scope: &mut Scope, meter: &Meter) -> Result<Table> {
         let mut start = Table::unit();
         let mut vars: Vec<(&Var, VarId)> = Vec::new();
         for relation in self.inputs.relations() {
@@ -143,7 +150,7 @@ impl Planner<'_> {
                 table.columns.push(self.input_column(&relation.rows, at));
             }
             let live: Vec<VarId> = start.vars.iter().chain(&table.vars).copied().collect();
-            start = join::natural(start, table, &live, &Budget::default())?;
+            start = join::natural(start, table, &live, meter)?;
         }
         for (var, id) in vars {
             let column = start.column(id);

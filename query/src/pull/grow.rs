@@ -58,6 +58,7 @@ pub(super) fn grow(
     prepared: &Prepared<'_>,
     entities: &[EntityId],
     most: usize,
+    allow: &dyn Fn() -> Result<()>,
 ) -> Result<Option<Grown>> {
     let mut tree = Tree { source, prepared, nodes: Vec::new(), shared: HashMap::new(), most, is_full: false };
     let mut roots = Vec::with_capacity(entities.len());
@@ -71,6 +72,7 @@ pub(super) fn grow(
     let (mut level, mut depth) = (0..tree.nodes.len(), 1);
     while !level.is_empty() {
         let next = level.end;
+        level.clone().try_for_each(|_| allow())?;
         tree.fill(level)?;
         if tree.is_full {
             return Ok(None);

@@ -55,6 +55,17 @@ pub fn pull_with(
     pattern: &PullPattern,
     entities: &[EntityId],
 ) -> Result<Vec<Edn>> {
+    pull_within(source, functions, pattern, entities, &|| Ok(()))
+}
+
+/// As [`pull_with`], as long as it is allowed; asked before every map.
+pub fn pull_within(
+    source: &dyn Source,
+    functions: &Functions,
+    pattern: &PullPattern,
+    entities: &[EntityId],
+    allow: &dyn Fn() -> Result<()>,
+) -> Result<Vec<Edn>> {
     if source.is_history() {
         return Err(Error::incorrect(
             "db.error/unsupported-on-history",
@@ -63,20 +74,21 @@ pub fn pull_with(
         .hint("pull from the database as of a moment, or query the history"));
     }
     let prepared = prepare::prepare(source, functions, pattern)?;
-    pull_within(source, &prepared, entities, MAPS_MAX)
+    bounded(source, &prepared, entities, MAPS_MAX, allow)
 }
 
 /// With at most so many maps of one entity, and so many at once.
-fn pull_within(
+fn bounded(
     source: &dyn Source,
     prepared: &Prepared<'_>,
     entities: &[EntityId],
     most: usize,
+    allow: &dyn Fn() -> Result<()>,
 ) -> Result<Vec<Edn>> {
     let mut pulled = Vec::with_capacity(entities.len());
     let mut left: Vec<&[EntityId]> = entities.chunks(TOGETHER_MAX.min(most)).rev().collect();
     while let Some(some) = left.pop() {
-        match grow::grow(source, prepared, some, most)? {
+        match grow::grow(source, prepared, some, most, allow)? {
             Some(grown) => pulled.extend(gather::gather(prepared, grown, most)?),
             None if some.len() == 1 => return Err(gather::too_large(most)),
             None => {

@@ -423,9 +423,9 @@ fn what_is_too_much_together_is_pulled_in_parts() {
     let facts = tracks.now();
     let prepared = prepare::prepare(&facts, &Functions::new(), &pattern).unwrap();
     for most in [6, 7, 10, 100] {
-        assert_eq!(pull_within(&facts, &prepared, &entities, most).unwrap(), whole, "{most}");
+        assert_eq!(bounded(&facts, &prepared, &entities, most, &|| Ok(())).unwrap(), whole, "{most}");
     }
-    let refused = pull_within(&facts, &prepared, &entities, 5).unwrap_err();
+    let refused = bounded(&facts, &prepared, &entities, 5, &|| Ok(())).unwrap_err();
     assert_eq!(refused.keyword, "db.error/pull-too-large");
 }
 

@@ -13,11 +13,15 @@ use crate::error::{Error, Result};
 use crate::functions;
 use crate::plan::Place;
 use crate::run::batch::Table;
+use crate::run::budget::{Meter, STRIDE};
 use crate::run::column::{Cell, Column, ColumnBuilder};
 use crate::run::grown::Grown;
 use crate::run::numbers::Numbers;
 use crate::run::pool::Pool;
-use crate::run::{Run, budget, join};
+use crate::run::{Run, join};
+
+/// What the number of a cell takes: the cell twice, in a list and as a key.
+const NUMBER_BYTES: usize = 3 * size_of::<Cell>();
 
 /// The rows of the program's answer, from these seeds.
 pub fn run(run: &mut Run<'_>, program: &Program, seeds: &Table) -> Result<Table> {
@@ -69,19 +73,23 @@ impl<'p> Evaluation<'p> {
     fn run(&mut self, run: &mut Run<'_>, seeds: &Table) -> Result<Table> {
         if let Some(seed) = self.program.seed {
             let columns: Vec<&Column> = seeds.columns.iter().collect();
-            self.insert(seed, &columns, seeds.rows, run.pool);
+            self.insert(seed, &columns, seeds.rows, run.pool, run.meter)?;
         }
         for rule in &self.program.once {
             let found = run.block(&rule.block, Table::unit())?;
-            self.derive(&rule.head, &found, run.pool);
+            self.derive(&rule.head, &found, run.pool, run.meter)?;
         }
         let takes_best = self.program.relations.iter().any(|relation| relation.best.is_some());
         let mut answer = vec![ColumnBuilder::default(); self.program.relations[self.program.answer].width];
         let (mut rows, mut total) = (0, 0);
+        let mut held = run.meter.hold(0)?;
         while self.changed() {
             let recent: Vec<Table> = (0..self.relations.len()).map(|at| self.recent(at)).collect();
-            total += recent.iter().map(|table| table.rows).sum::<usize>();
-            budget::check(run.budget, total)?;
+            let new_rows = recent.iter().map(|table| table.rows).sum::<usize>();
+            total += new_rows;
+            run.rounds = (run.rounds.0 + 1, run.rounds.1 + new_rows as u64);
+            run.meter.check(total)?;
+            held.become_bytes(run.meter, self.bytes(run, total))?;
             for (at, table) in recent.iter().enumerate() {
                 if self.program.relations[at].is_read || takes_best {
                     run.known[at].append(table);
@@ -98,10 +106,10 @@ impl<'p> Evaluation<'p> {
                 if delta.rows == 0 {
                     continue;
                 }
-                let start = join::matching(delta, &rule.places).deduplicated();
+                let start = join::matching(delta, &rule.places, run.meter)?.deduplicated(run.meter)?;
                 if start.rows > 0 {
                     let found = run.block(&rule.block, start)?;
-                    self.derive(&rule.head, &found, run.pool);
+                    self.derive(&rule.head, &found, run.pool, run.meter)?;
                 }
             }
         }
@@ -144,13 +152,14 @@ impl<'p> Evaluation<'p> {
         std::mem::swap(&mut self.relations, &mut again);
         for rule in &program.once {
             let found = run.block(&rule.block, Table::unit())?;
-            self.derive(&rule.head, &found, run.pool);
+            self.derive(&rule.head, &found, run.pool, run.meter)?;
         }
         for rule in &program.rules {
-            let start = join::matching(&run.known[rule.delta].table(), &rule.places).deduplicated();
+            let start = join::matching(&run.known[rule.delta].table(), &rule.places, run.meter)?;
+            let start = start.deduplicated(run.meter)?;
             if start.rows > 0 && program.relations[rule.head.relation].best.is_some() {
                 let found = run.block(&rule.block, start)?;
-                self.derive(&rule.head, &found, run.pool);
+                self.derive(&rule.head, &found, run.pool, run.meter)?;
             }
         }
         std::mem::swap(&mut self.relations, &mut again);
@@ -159,6 +168,14 @@ impl<'p> Evaluation<'p> {
             _ => true,
         });
         if agrees { Ok(()) } else { Err(not_monotone()) }
+    }
+
+    /// What is held between two rounds, so many rows having been new so far.
+    fn bytes(&self, run: &Run<'_>, rows: usize) -> usize {
+        let widest = self.program.relations.iter().map(|relation| relation.width).max().unwrap_or(0);
+        let packed = rows * widest * size_of::<u32>();
+        let numbers = self.numbers.count() * NUMBER_BYTES;
+        packed + numbers + run.known.iter().map(Grown::bytes).sum::<usize>()
     }
 
     /// The rows of a relation that are new in this round.
@@ -184,9 +201,9 @@ impl<'p> Evaluation<'p> {
     }
 
     /// Adds what a rule has found to the relation of its head.
-    fn derive(&mut self, head: &Head, found: &Table, pool: &Pool) {
+    fn derive(&mut self, head: &Head, found: &Table, pool: &Pool, meter: &Meter) -> Result<()> {
         if found.rows == 0 {
-            return;
+            return Ok(());
         }
         let columns: Vec<Column> = head
             .places
@@ -197,21 +214,33 @@ impl<'p> Evaluation<'p> {
                 Place::Blank => unreachable!("every place of a head has a value"),
             })
             .collect();
-        self.insert(head.relation, &columns.iter().collect::<Vec<_>>(), found.rows, pool);
+        self.insert(head.relation, &columns.iter().collect::<Vec<_>>(), found.rows, pool, meter)
     }
 
-    fn insert(&mut self, relation: usize, columns: &[&Column], rows: usize, pool: &Pool) {
+    fn insert(
+        &mut self,
+        relation: usize,
+        columns: &[&Column],
+        rows: usize,
+        pool: &Pool,
+        meter: &Meter,
+    ) -> Result<()> {
         if columns.is_empty() {
             let number = self.numbers.number(Cell::long(0));
-            return self.hold(relation, &[number], pool);
+            self.hold(relation, &[number], pool);
+            return Ok(());
         }
         let mut cells = Vec::with_capacity(rows * columns.len());
         for row in 0..rows {
+            if row.is_multiple_of(STRIDE) {
+                meter.room(cells.len(), size_of::<u32>())?;
+            }
             for column in columns {
                 cells.push(self.numbers.number(column.get(row)));
             }
         }
         self.hold(relation, &cells, pool);
+        Ok(())
     }
 
     fn hold(&mut self, relation: usize, cells: &[u32], pool: &Pool) {

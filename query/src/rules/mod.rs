@@ -22,6 +22,7 @@ use crate::plan::goals::Planner;
 use crate::plan::order::INSUFFICIENT;
 use crate::plan::{Block, Place, RuleCall, Step, VarId};
 use crate::run::batch::Table;
+use crate::run::budget::Meter;
 use crate::run::column::{Column, Kind};
 use crate::run::grown::Grown;
 use crate::run::index::KeyIndex;
@@ -140,10 +141,12 @@ pub fn run(
     if run.repeating {
         return remembered(run, step, call, &compiled.alternatives[0], table);
     }
-    let alternative = choose(call, compiled, &table);
-    let seeds = given(call, &alternative.given, &table);
+    let alternative = choose(call, compiled, &table, run.meter)?;
+    let seeds = given(call, &alternative.given, &table, run.meter)?;
+    let before = run.rounds;
     let answers = answers(run, call, alternative, &seeds)?;
-    join::with_places(&answers, &call.args, table, run.budget)
+    note_rounds(run, step, before);
+    join::with_places(&answers, &call.args, table, run.meter)
 }
 
 /// The answers to these seeds, a column for each argument; of some ways also answers to what the seeds led to.
@@ -169,22 +172,23 @@ fn remembered(
         seeds: Grown::new(alternative.given.len()),
         answers: Grown::new(call.args.len()),
     });
-    let seeds = given(call, &alternative.given, &table);
-    let new = asked.seeds.missing(&seeds);
+    let seeds = given(call, &alternative.given, &table, run.meter)?;
+    let new = asked.seeds.missing(&seeds, run.meter)?;
     if new.rows > 0 {
+        let before = run.rounds;
         let found = answers(run, call, alternative, &new)?;
+        note_rounds(run, step, before);
         asked.seeds.append(&new);
         // Answers to what was not asked are left out: they come again when it is.
-        let index = KeyIndex::build(Vec::new(), new.columns, new.rows);
+        let index = KeyIndex::build(Vec::new(), new.columns, new.rows, run.meter)?;
         let keys: Vec<&Column> = alternative.given.iter().map(|at| &found.columns[*at]).collect();
-        let is_asked =
-            |row: &u32| index.contains(&keys.iter().map(|key| key.get(*row as usize)).collect::<Vec<_>>());
-        let rows: Vec<u32> = (0..found.rows as u32).filter(is_asked).collect();
-        asked.answers.append(&found.gather(&rows));
+        let is_asked = |row| index.contains(&keys.iter().map(|key| key.get(row)).collect::<Vec<_>>());
+        let rows = join::kept(found.rows, run.meter, is_asked)?;
+        asked.answers.append(&found.gathered(&rows, run.meter)?);
     }
     let live: Vec<VarId> =
         table.vars.iter().copied().chain(call.args.iter().filter_map(|arg| arg.var())).collect();
-    let joined = asked.answers.join(&call.args, table, &live, run.budget);
+    let joined = asked.answers.join(&call.args, table, &live, run.meter);
     run.state(step.id).asked = Some(asked);
     joined
 }
@@ -196,25 +200,42 @@ pub struct Asked {
 }
 
 /// The way with the fewest distinct seeds.
-fn choose<'c>(call: &RuleCall, compiled: &'c Compiled, table: &Table) -> &'c Alternative {
-    match compiled.alternatives.as_slice() {
-        [only] => only,
-        many => many
-            .iter()
-            .min_by_key(|alternative| given(call, &alternative.given, table).rows)
-            .expect("a compiled call has a way"),
+fn choose<'c>(
+    call: &RuleCall,
+    compiled: &'c Compiled,
+    table: &Table,
+    meter: &Meter,
+) -> Result<&'c Alternative> {
+    let (first, others) = compiled.alternatives.split_first().expect("a compiled call has a way");
+    if others.is_empty() {
+        return Ok(first);
     }
+    let mut best = (given(call, &first.given, table, meter)?.rows, first);
+    for other in others {
+        let seeds = given(call, &other.given, table, meter)?.rows;
+        if seeds < best.0 {
+            best = (seeds, other);
+        }
+    }
+    Ok(best.1)
+}
+
+/// Notes the rounds since `before` as those of a step.
+fn note_rounds(run: &mut Run<'_>, step: &Step, before: (u64, u64)) {
+    let (rounds, rows) = (run.rounds.0 - before.0, run.rounds.1 - before.1);
+    let state = run.state(step.id);
+    state.rounds = (state.rounds.0 + rounds, state.rounds.1 + rows);
 }
 
 /// The distinct values of these arguments, one column each.
-fn given(call: &RuleCall, given: &[usize], table: &Table) -> Table {
+fn given(call: &RuleCall, given: &[usize], table: &Table, meter: &Meter) -> Result<Table> {
     let column = |at: &usize| match call.args[*at] {
         Place::Const(cell) => Column::constant(cell),
         Place::Var(var) => table.column(var).clone(),
         Place::Blank => unreachable!("an argument is a variable or a value"),
     };
     let columns = given.iter().map(column).collect();
-    Table { vars: Vec::new(), columns, rows: table.rows, distinct: false }.deduplicated()
+    Table { vars: Vec::new(), columns, rows: table.rows, distinct: false }.deduplicated(meter)
 }
 
 /// Answers with the seeds' values in place of their numbers: one column for each argument.

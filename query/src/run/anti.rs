@@ -11,16 +11,16 @@ use crate::plan::{Block, VarId};
 
 /// Keeps the rows for which the block finds nothing.
 pub fn run(run: &mut Run<'_>, on: &[VarId], block: &Block, table: Table) -> Result<Table> {
-    let given = table.project(on).deduplicated();
-    let found = run.block(block, given)?.deduplicated();
+    let given = table.project(on).deduplicated(run.meter)?;
+    let found = run.block(block, given)?.deduplicated(run.meter)?;
     if found.rows == 0 {
         return Ok(table);
     }
     if on.is_empty() {
         return Ok(Table::empty(&table.vars));
     }
-    let found = indexed(found, on);
-    Ok(join::semi(&table, &found.index, on, false))
+    let found = indexed(found, on, run.meter)?;
+    join::semi(&table, &found.index, on, false, run.meter)
 }
 
 #[cfg(test)]

@@ -7,7 +7,9 @@ use std::hash::BuildHasher;
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
+use super::budget::{Meter, STRIDE};
 use super::column::{Cell, Column, ColumnBuilder};
+use crate::error::Result;
 use crate::plan::VarId;
 
 /// Rows of cells under variables.
@@ -88,17 +90,28 @@ impl Table {
         Table { vars: vars.to_vec(), columns, rows: self.rows, distinct: self.distinct && whole }
     }
 
+    /// As [`Table::gather`], looking at the budget column by column.
+    pub fn gathered(&self, rows: &[u32], meter: &Meter) -> Result<Table> {
+        let columns =
+            self.columns.iter().map(|column| column.gathered(rows, meter)).collect::<Result<_>>()?;
+        Ok(Table { vars: self.vars.clone(), columns, rows: rows.len(), distinct: false })
+    }
+
     /// Without repeated rows.
-    #[must_use]
-    pub fn deduplicated(self) -> Table {
+    pub fn deduplicated(self, meter: &Meter) -> Result<Table> {
         if self.distinct || self.rows <= 1 {
-            return Table { distinct: true, ..self };
+            return Ok(Table { distinct: true, ..self });
         }
-        let kept = distinct_rows(&self.columns, self.rows);
+        let kept = distinct_rows(&self.columns, self.rows, meter)?;
         if kept.len() == self.rows {
-            return Table { distinct: true, ..self };
+            return Ok(Table { distinct: true, ..self });
         }
-        Table { distinct: true, ..self.gather(&kept) }
+        Ok(Table { distinct: true, ..self.gathered(&kept, meter)? })
+    }
+
+    /// The bytes of its columns.
+    pub fn bytes(&self) -> usize {
+        self.columns.iter().map(Column::bytes).sum()
     }
 
     /// One row's cells.
@@ -107,17 +120,23 @@ impl Table {
     }
 }
 
+/// What a distinct row takes while its like is sought: its number twice, in a table with room.
+const SEEN_BYTES: usize = 12;
+
 /// The first row of each group of equal rows.
-fn distinct_rows(columns: &[Column], rows: usize) -> Vec<u32> {
+fn distinct_rows(columns: &[Column], rows: usize, meter: &Meter) -> Result<Vec<u32>> {
     let columns: Vec<&Column> = columns.iter().filter(|column| column.as_constant().is_none()).collect();
     if columns.is_empty() {
-        return vec![0];
+        return Ok(vec![0]);
     }
     let hasher = FixedState::default();
     let hash = |row: u32| hash_row(&hasher, &columns, row as usize);
     let mut seen: HashTable<u32> = HashTable::with_capacity(rows.min(1 << 16));
     let mut kept = Vec::new();
     for row in 0..rows as u32 {
+        if (row as usize).is_multiple_of(STRIDE) {
+            meter.room(kept.len(), SEEN_BYTES)?;
+        }
         let same = |other: &u32| {
             columns.iter().all(|column| column.get(row as usize) == column.get(*other as usize))
         };
@@ -127,7 +146,7 @@ fn distinct_rows(columns: &[Column], rows: usize) -> Vec<u32> {
             kept.push(row);
         }
     }
-    kept
+    Ok(kept)
 }
 
 /// The hash of one row of these columns; agrees with [`hash_cells`].
@@ -153,18 +172,18 @@ mod tests {
         let columns =
             vec![Column::of(Kind::LONG, vec![1, 1, 1, 2]), Column::of(Kind::LONG, vec![5, 5, 6, 5])];
         let table = Table { vars: vec![x, y], columns, rows: 4, distinct: false };
-        assert_eq!(table.clone().deduplicated().rows, 3);
-        assert_eq!(table.keep(&[x]).deduplicated().rows, 2);
+        assert_eq!(table.clone().deduplicated(&Meter::default()).unwrap().rows, 3);
+        assert_eq!(table.keep(&[x]).deduplicated(&Meter::default()).unwrap().rows, 2);
         let mut mixed = ColumnBuilder::default();
         mixed.push(Cell::long(1));
         mixed.push(Cell::boolean(true));
         let table = Table { vars: vec![x], columns: vec![mixed.finish()], rows: 2, distinct: false };
-        assert_eq!(table.deduplicated().rows, 2);
+        assert_eq!(table.deduplicated(&Meter::default()).unwrap().rows, 2);
     }
 
     #[test]
     fn rows_without_columns_are_one() {
         let table = Table { rows: 5, ..Table::default() };
-        assert_eq!(table.deduplicated().rows, 1);
+        assert_eq!(table.deduplicated(&Meter::default()).unwrap().rows, 1);
     }
 }

@@ -7,9 +7,9 @@
 use std::collections::HashMap;
 
 use super::batch::Table;
-use super::column::{Cell, Column, ColumnBuilder};
+use super::column::{CELL_BYTES, Cell, Column, ColumnBuilder};
 use super::pool::Pool;
-use super::{Run, budget, join};
+use super::{Run, join};
 use crate::edn::Edn;
 use crate::error::{Error, Result};
 use crate::functions::{self, Context, Handed};
@@ -17,8 +17,8 @@ use crate::inputs::Inputs;
 use crate::plan::vars::shape_vars;
 use crate::plan::{Argument, Callee, Invocation, Place, Shape, VarId};
 
-/// How many calls are made between two looks at the budget.
-const STRIDE: usize = 1024;
+/// How many calls are made between two looks at the budget: a call may be slow.
+const STRIDE: usize = 64;
 
 /// Joins the rows with the results of the call.
 pub fn run(run: &mut Run<'_>, invocation: &Invocation, shape: &Shape, table: Table) -> Result<Table> {
@@ -28,7 +28,9 @@ pub fn run(run: &mut Run<'_>, invocation: &Invocation, shape: &Shape, table: Tab
         vars.into_iter().partition(|var| table.position(*var).is_some());
     let mut builders = vec![ColumnBuilder::default(); new.len()];
     let mut left = Vec::new();
-    let row_budget = run.budget;
+    let mut next = STRIDE;
+    let meter = run.meter;
+    let bytes = CELL_BYTES * (new.len() + 1);
     each_row(run, invocation, &table, |row, value, pool| {
         if value == Edn::Nil {
             return Ok(());
@@ -47,13 +49,17 @@ pub fn run(run: &mut Run<'_>, invocation: &Invocation, shape: &Shape, table: Tab
                 left.push(row);
             }
         }
-        budget::check(row_budget, left.len())
+        if left.len() >= next {
+            next = left.len() + STRIDE;
+            meter.room_and(left.len(), bytes, pool.new_bytes())?;
+        }
+        Ok(())
     })?;
     // Results are distinct where there is one a row; several may bind the same values.
     let distinct = table.distinct && left.is_sorted_by(|x, y| x < y);
     let live: Vec<VarId> = table.vars.clone();
     let columns = builders.into_iter().map(ColumnBuilder::finish).collect();
-    Ok(Table { distinct, ..join::beside(table, &left, new, columns, &live) })
+    Ok(Table { distinct, ..join::beside(table, &left, new, columns, &live, meter)? })
 }
 
 /// Calls the function for each row; the result goes to `then` with the row.
@@ -63,11 +69,11 @@ pub fn each_row(
     table: &Table,
     mut then: impl FnMut(u32, Edn, &mut Pool) -> Result<()>,
 ) -> Result<()> {
-    let (budget, options, inputs) = (run.budget, run.options, run.inputs);
+    let (meter, options, inputs) = (run.meter, run.options, run.inputs);
     let context = Context {
         inputs,
-        allow: &|rows| budget::check(budget, rows),
-        answer: &|query, inputs| crate::answer(query, inputs, budget, options),
+        allow: &|rows| meter.check(rows),
+        answer: &|query, inputs| crate::answer(query, inputs, meter, options),
     };
     let columns = columns(invocation, table);
     let handed: Vec<_> = invocation.args.iter().map(|arg| handed(run, arg)).collect();
@@ -77,8 +83,8 @@ pub fn each_row(
     let mut answered = Answered::of(&invocation.callee);
     let mut args: Vec<Edn> = Vec::with_capacity(columns.len());
     for row in 0..table.rows {
-        if row % STRIDE == 0 {
-            budget::check(run.budget, 0)?;
+        if row.is_multiple_of(STRIDE) {
+            meter.check(0)?;
         }
         let known = if same { last.take() } else { answered.get(&columns, row) };
         let value = match known {

@@ -6,11 +6,11 @@
 use std::rc::Rc;
 
 use super::batch::Table;
+use super::budget::Meter;
 use super::column::ColumnBuilder;
 use super::index::KeyIndex;
 use super::pool::Pool;
-use super::{Loaded, Run, budget, join};
-use crate::Budget;
+use super::{Loaded, Run, join};
 use crate::edn::Edn;
 use crate::error::Result;
 use crate::inputs::SourceArg;
@@ -24,24 +24,26 @@ pub fn run(run: &mut Run<'_>, step: &Step, goal: &Tuples, table: Table) -> Resul
             let (_, SourceArg::Collection(tuples)) = run.sources[goal.source] else {
                 return Ok(Table::empty(&step.live));
             };
-            let table = columns(tuples, goal.places.len(), run.pool, run.budget)?;
-            let loaded = Rc::new(Loaded { table, index: KeyIndex::build(Vec::new(), Vec::new(), 0) });
+            let table = columns(tuples, goal.places.len(), run.pool, run.meter)?;
+            let index = KeyIndex::build(Vec::new(), Vec::new(), 0, run.meter)?;
+            let loaded = Rc::new(Loaded { _held: run.meter.hold(table.bytes())?, table, index });
             run.state(step.id).loaded = Some(Rc::clone(&loaded));
             loaded
         }
     };
-    join::with_places(&rows.table, &goal.places, table, run.budget)
+    join::with_places(&rows.table, &goal.places, table, run.meter)
 }
 
 /// The first `width` parts of every row that has as many.
-fn columns(tuples: &[Vec<Edn>], width: usize, pool: &mut Pool, budget: &Budget) -> Result<Table> {
+fn columns(tuples: &[Vec<Edn>], width: usize, pool: &mut Pool, meter: &Meter) -> Result<Table> {
     let mut builders = vec![ColumnBuilder::default(); width];
     let mut rows = 0;
     for parts in tuples.iter().filter_map(|tuple| tuple.get(..width)) {
         builders.iter_mut().zip(parts).for_each(|(builder, part)| builder.push(pool.intern_edn(part)));
         rows += 1;
+        meter.tick()?;
     }
-    budget::check(budget, rows)?;
+    meter.check(rows)?;
     let columns = builders.into_iter().map(ColumnBuilder::finish).collect();
     let vars = (0..width as u32).map(VarId).collect();
     Ok(Table { vars, columns, rows, distinct: false })

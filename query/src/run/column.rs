@@ -6,6 +6,9 @@
 
 use annals_storage::datom::Tag;
 
+use super::budget::Meter;
+use crate::error::Result;
+
 /// The type of a cell: a stored type, or any other EDN value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Kind(u8);
@@ -61,6 +64,12 @@ enum Kinds {
     Const(Kind),
     Each(Vec<Kind>),
 }
+
+/// What a cell of a column takes: its word; kinds are stored once in almost every column.
+pub const CELL_BYTES: usize = 8;
+
+/// How many cells are copied between two looks at the budget: about a millisecond's worth.
+const GATHERED: usize = 1 << 17;
 
 /// The cells of one variable.
 #[derive(Clone, Debug)]
@@ -119,6 +128,27 @@ impl Column {
             (Kinds::Const(kind), Words::Each(words)) => Some((*kind, words)),
             _ => None,
         }
+    }
+
+    /// As [`Column::gather`], looking at the budget now and then.
+    pub fn gathered(&self, rows: &[u32], meter: &Meter) -> Result<Column> {
+        if rows.len() <= GATHERED || self.as_constant().is_some() {
+            return Ok(self.gather(rows));
+        }
+        meter.room(rows.len(), CELL_BYTES)?;
+        let mut builder = ColumnBuilder::default();
+        for rows in rows.chunks(GATHERED) {
+            meter.check(0)?;
+            builder.append(&self.gather(rows), rows.len());
+        }
+        Ok(builder.finish())
+    }
+
+    /// The bytes of what is stored.
+    pub fn bytes(&self) -> usize {
+        let kinds = if let Kinds::Each(kinds) = &self.kinds { kinds.len() } else { 0 };
+        let words = if let Words::Each(words) = &self.words { words.len() } else { 0 };
+        kinds + words * CELL_BYTES
     }
 
     /// The cells of these rows, in this order.

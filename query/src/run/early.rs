@@ -9,7 +9,7 @@
 //! stretch ends with a value, never between facts of the same value, so that all rows of the values so far are there. Where
 //! the stretches end is read off some facts, spread over all; it never changes an answer.
 
-use super::{Run, answer, budget};
+use super::{Run, answer};
 use crate::edn::Edn;
 use crate::error::Result;
 use crate::functions::total;
@@ -52,9 +52,10 @@ pub fn rows(run: &mut Run<'_>, plan: &Plan, lead: &Lead) -> Result<Option<Vec<Ve
         let (low, high) = if lead.descending { (far, near) } else { (near, far) };
         stretch.low = tighter(run, stretch.low, low, true);
         stretch.high = tighter(run, stretch.high, high, false);
-        let table = run.block(&narrowed(&plan.block, stretch), plan.start.clone())?.deduplicated();
-        budget::check(run.budget, found.len() + table.rows)?;
-        let rows = answer::rows(&table, &plan.basis, run.pool);
+        let table =
+            run.block(&narrowed(&plan.block, stretch), plan.start.clone())?.deduplicated(run.meter)?;
+        run.meter.check(found.len() + table.rows)?;
+        let rows = answer::rows(&table, &plan.basis, run.pool, run.meter)?;
         enough += rows.iter().filter(|row| is_beyond(&row[lead.at], lead)).count();
         found.extend(rows);
         if to.is_none() {

@@ -6,12 +6,11 @@
 use annals_storage::datom::{AttrId, Batch, Col, EntityId};
 
 use super::batch::Table;
-use super::column::{Cell, Column, ColumnBuilder, Kind};
+use super::budget::{Meter, STRIDE};
+use super::column::{CELL_BYTES, Cell, Column, ColumnBuilder, Kind};
 use super::pool::Pool;
-use crate::Budget;
 use crate::error::{Error, Result};
 use crate::plan::{Match, Place, VarId};
-use crate::run::budget;
 use crate::source::Flow;
 
 /// What a place of a pattern is, once it is known which variables have values.
@@ -67,21 +66,26 @@ fn transaction_word(t: u64) -> i64 {
     EntityId::of_t(t).0 as i64
 }
 
+/// What a fact takes beside its cells: the number of the row it belongs to.
+const ROW_BYTES: usize = 4;
+
 /// Collects facts as columns beside the rows they belong to.
 pub struct Emitter<'b> {
-    budget: &'b Budget,
+    meter: &'b Meter,
     outputs: Vec<(usize, VarId, ColumnBuilder)>,
     /// Places that must be equal to an earlier one or to a constant.
     checks: Vec<(usize, Slot)>,
     /// For each fact, the row of the table it belongs to.
     pub left: Vec<u32>,
     hits: Vec<u32>,
+    /// How many facts there are when the budget is next asked for room.
+    next: usize,
     failed: Option<Error>,
 }
 
 impl<'b> Emitter<'b> {
     /// For a pattern with these slots whose variables in `live` are wanted.
-    pub fn new(slots: &[Slot; 5], live: &[VarId], budget: &'b Budget) -> Emitter<'b> {
+    pub fn new(slots: &[Slot; 5], live: &[VarId], meter: &'b Meter) -> Emitter<'b> {
         let mut outputs = Vec::new();
         let mut checks = Vec::new();
         for (at, slot) in slots.iter().enumerate() {
@@ -93,7 +97,7 @@ impl<'b> Emitter<'b> {
                 _ => {}
             }
         }
-        Emitter { budget, outputs, checks, left: Vec::new(), hits: Vec::new(), failed: None }
+        Emitter { meter, outputs, checks, left: Vec::new(), hits: Vec::new(), next: 0, failed: None }
     }
 
     /// Says that the scan answers for the constant value, so that it need not be compared.
@@ -141,7 +145,14 @@ impl<'b> Emitter<'b> {
         for (place, _, builder) in &mut self.outputs {
             append(builder, *place, batch, hits, pool);
         }
-        match budget::check(self.budget, self.left.len()) {
+        let outcome = if self.left.len() >= self.next {
+            self.next = self.left.len() + STRIDE;
+            let bytes = ROW_BYTES + self.outputs.len() * CELL_BYTES;
+            self.meter.room_and(self.left.len(), bytes, pool.new_bytes())
+        } else {
+            self.meter.ticks(batch.len)
+        };
+        match outcome {
             Ok(()) => Flow::Continue(()),
             Err(error) => {
                 self.failed = Some(error);

@@ -10,6 +10,7 @@
 use std::rc::Rc;
 
 use super::batch::Table;
+use super::budget::Meter;
 use super::column::Column;
 use super::emit::{Emitter, Slot, slots};
 use super::index::KeyIndex;
@@ -38,22 +39,25 @@ pub fn run(run: &mut Run<'_>, step: &Step, goal: &Match, table: Table) -> Result
         (true, Access::Stream) => "stream",
         (true, Access::Load) => "load",
     });
+    let before = run.seeks;
     let keeps_distinct = table.distinct
         && table.is_within(&step.live)
         && shows_every_fact(goal, &slots, source.as_ref(), &step.live);
     let mut found = match access {
         _ if !bound => {
             let facts = scan(run, source.as_ref(), goal, &slots, &question, &step.live)?;
-            join::cross(table, facts, run.budget)?
+            join::cross(table, facts, run.meter)?
         }
         Access::Probe => probe::run(run, source.as_ref(), goal, &slots, question, table, &step.live)?,
         Access::Stream => stream::run(run, source.as_ref(), goal, &slots, &question, table, &step.live)?,
         Access::Load => {
             let loaded = load(run, step.id, source.as_ref(), goal, &slots, &question)?;
-            join::with_index(&loaded, &table, &step.live, run.budget)?
+            join::with_index(&loaded, &table, &step.live, run.meter)?
         }
     };
     found.distinct = keeps_distinct;
+    let seeks = run.seeks - before;
+    run.state(step.id).seeks += seeks;
     Ok(found)
 }
 
@@ -104,11 +108,12 @@ fn scan(
     question: &Question,
     live: &[VarId],
 ) -> Result<Table> {
-    let mut emitter = Emitter::new(slots, live, run.budget);
+    let mut emitter = Emitter::new(slots, live, run.meter);
     if goal.attr.is_some_and(|attr| attr.tag != annals_storage::datom::Tag::Tuple) {
         emitter.value_is_asked_for();
     }
     let pool = &mut *run.pool;
+    run.seeks += 1;
     source.scan(&question.pattern(), &mut |batch| emitter.take_all(batch, 0, pool))?;
     let (left, vars, columns) = emitter.finish()?;
     Ok(Table { vars, columns, rows: left.len(), distinct: false })
@@ -147,16 +152,17 @@ fn load(
             _ => {}
         }
     }
-    let loaded = Rc::new(indexed(table, &keys));
+    let loaded = Rc::new(indexed(table, &keys, run.meter)?);
     run.state(id).loaded = Some(Rc::clone(&loaded));
     Ok(loaded)
 }
 
 /// A table with an index over these variables.
-pub fn indexed(table: Table, keys: &[VarId]) -> Loaded {
+pub fn indexed(table: Table, keys: &[VarId], meter: &Meter) -> Result<Loaded> {
+    let held = meter.hold(table.bytes())?;
     let columns: Vec<Column> = keys.iter().map(|var| table.column(*var).clone()).collect();
-    let index = KeyIndex::build(keys.to_vec(), columns, table.rows);
-    Loaded { table, index }
+    let index = KeyIndex::build(keys.to_vec(), columns, table.rows, meter)?;
+    Ok(Loaded { table, index, _held: held })
 }
 
 /// What a scan's sink says: on, unless the budget is used up.

@@ -6,16 +6,17 @@
 use annals_storage::datom::Tag;
 
 use super::batch::Table;
+use super::budget::Meter;
 use super::column::{Column, Kind};
-use super::{Run, call};
+use super::{Run, call, join};
 use crate::error::Result;
 use crate::functions;
 use crate::plan::{Argument, Invocation, Place};
 
 /// Keeps the rows for which the call holds.
 pub fn run(run: &mut Run<'_>, invocation: &Invocation, table: Table) -> Result<Table> {
-    let kept = match by_words(invocation, &table) {
-        Some(kept) => kept,
+    let kept = match by_words(invocation, &table, run.meter) {
+        Some(kept) => kept?,
         None => {
             let mut kept = Vec::new();
             call::each_row(run, invocation, &table, |row, value, _| {
@@ -31,23 +32,23 @@ pub fn run(run: &mut Run<'_>, invocation: &Invocation, table: Table) -> Result<T
         return Ok(table);
     }
     let distinct = table.distinct;
-    Ok(Table { distinct, ..table.gather(&kept) })
+    Ok(Table { distinct, ..table.gathered(&kept, run.meter)? })
 }
 
 /// The rows that a comparison of words keeps; none if words do not decide it.
-fn by_words(invocation: &Invocation, table: &Table) -> Option<Vec<u32>> {
+fn by_words(invocation: &Invocation, table: &Table, meter: &Meter) -> Option<Result<Vec<u32>>> {
     let name = invocation.plain_name()?;
     let [x, y] = invocation.args.as_slice() else { return None };
     let (x, y) = (column(x, table)?, column(y, table)?);
     let kind = x.kind().filter(|kind| y.kind() == Some(*kind))?;
-    let rows = table.rows;
+    let kept = |holds: &dyn Fn(usize) -> bool| Some(join::kept(table.rows, meter, holds));
     match name {
-        "<" if is_ordered(kind) => Some(kept(rows, |row| x.word(row) < y.word(row))),
-        "<=" if is_ordered(kind) => Some(kept(rows, |row| x.word(row) <= y.word(row))),
-        ">" if is_ordered(kind) => Some(kept(rows, |row| x.word(row) > y.word(row))),
-        ">=" if is_ordered(kind) => Some(kept(rows, |row| x.word(row) >= y.word(row))),
-        "=" if is_plain(kind) => Some(kept(rows, |row| x.word(row) == y.word(row))),
-        "!=" if is_plain(kind) => Some(kept(rows, |row| x.word(row) != y.word(row))),
+        "<" if is_ordered(kind) => kept(&|row| x.word(row) < y.word(row)),
+        "<=" if is_ordered(kind) => kept(&|row| x.word(row) <= y.word(row)),
+        ">" if is_ordered(kind) => kept(&|row| x.word(row) > y.word(row)),
+        ">=" if is_ordered(kind) => kept(&|row| x.word(row) >= y.word(row)),
+        "=" if is_plain(kind) => kept(&|row| x.word(row) == y.word(row)),
+        "!=" if is_plain(kind) => kept(&|row| x.word(row) != y.word(row)),
         _ => None,
     }
 }
@@ -58,10 +59,6 @@ fn column(arg: &Argument, table: &Table) -> Option<Column> {
         Argument::Place(Place::Var(var)) => Some(table.column(*var).clone()),
         Argument::Place(Place::Blank) | Argument::Source(_) | Argument::Query(_) => None,
     }
-}
-
-fn kept(rows: usize, holds: impl Fn(usize) -> bool) -> Vec<u32> {
-    (0..rows).filter(|row| holds(*row)).map(|row| row as u32).collect()
 }
 
 /// True if the order of words is the order of values.

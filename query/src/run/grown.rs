@@ -4,11 +4,17 @@ use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
 use super::batch::{Table, hash_cells};
-use super::column::{Cell, ColumnBuilder};
-use super::{budget, join};
-use crate::Budget;
+use super::budget::{Meter, STRIDE};
+use super::column::{CELL_BYTES, Cell, ColumnBuilder};
+use super::join;
 use crate::error::Result;
 use crate::plan::{Place, VarId};
+
+/// What an index takes for a row: its link, and in the table of heads a number with room beside it.
+const LINK_BYTES: usize = 12;
+
+/// What a pair of rows takes: two numbers.
+const PAIR_BYTES: usize = 8;
 
 const END: u32 = u32::MAX;
 
@@ -52,21 +58,28 @@ impl Grown {
         Table { vars: Vec::new(), columns, rows: self.rows, distinct: true }
     }
 
+    /// The bytes of its columns and indexes.
+    pub fn bytes(&self) -> usize {
+        let links: usize = self.indexes.iter().map(|index| index.next.len() * LINK_BYTES).sum();
+        self.rows * self.columns.len() * size_of::<Cell>() + links
+    }
+
     /// Joins its rows, matched by position with `places`, with `table`.
-    pub fn join(&mut self, places: &[Place], table: Table, live: &[VarId], budget: &Budget) -> Result<Table> {
+    pub fn join(&mut self, places: &[Place], table: Table, live: &[VarId], meter: &Meter) -> Result<Table> {
         let is_key = |place: &Place| match place {
             Place::Const(_) => true,
             Place::Var(var) => table.position(*var).is_some(),
             Place::Blank => false,
         };
         let keys: Vec<usize> = (0..places.len()).filter(|at| is_key(&places[*at])).collect();
-        let index = self.index(keys);
+        let index = self.index(keys, meter)?;
         let (columns, index) = (&self.columns, &self.indexes[index]);
         let (outputs, repeats) = free_places(places, &table);
         let agrees =
             |row: u32| repeats.iter().all(|(x, y)| columns[*x][row as usize] == columns[*y][row as usize]);
         let (mut left, mut right) = (Vec::new(), Vec::new());
         let mut key = Vec::with_capacity(index.keys.len());
+        let mut next = STRIDE;
         for row in 0..table.rows {
             key.clear();
             key.extend(index.keys.iter().map(|at| match places[*at] {
@@ -76,8 +89,12 @@ impl Grown {
             }));
             right.extend(index.rows(&key, columns).filter(|row| agrees(*row)));
             left.resize(right.len(), row as u32);
-            budget::check(budget, right.len())?;
+            if right.len() >= next || row % STRIDE == 0 {
+                meter.room(right.len(), PAIR_BYTES)?;
+                next = right.len() + STRIDE;
+            }
         }
+        meter.room(right.len(), PAIR_BYTES + outputs.len() * CELL_BYTES)?;
         let column = |at: usize| {
             let mut builder = ColumnBuilder::default();
             right.iter().for_each(|row| builder.push(columns[at][*row as usize]));
@@ -88,23 +105,23 @@ impl Grown {
         let distinct =
             table.distinct && table.is_within(live) && all_shown && !places.contains(&Place::Blank);
         let all: Vec<VarId> = table.vars.iter().copied().filter(|var| live.contains(var)).collect();
-        Ok(Table { distinct, ..join::beside(table, &left, vars, found, &all) })
+        Ok(Table { distinct, ..join::beside(table, &left, vars, found, &all, meter)? })
     }
 
     /// The rows of a table that are not among these.
-    pub fn missing(&mut self, table: &Table) -> Table {
-        let index = self.index((0..self.columns.len()).collect());
+    pub fn missing(&mut self, table: &Table, meter: &Meter) -> Result<Table> {
+        let index = self.index((0..self.columns.len()).collect(), meter)?;
         let (columns, index) = (&self.columns, &self.indexes[index]);
-        let is_new = |row: &u32| {
-            let key: Vec<Cell> = table.row(*row as usize).collect();
+        let is_new = |row: usize| {
+            let key: Vec<Cell> = table.row(row).collect();
             index.rows(&key, columns).next().is_none()
         };
-        let rows: Vec<u32> = (0..table.rows as u32).filter(is_new).collect();
-        table.gather(&rows)
+        let rows = join::kept(table.rows, meter, is_new)?;
+        table.gathered(&rows, meter)
     }
 
     /// The number of an index over these columns that covers all rows.
-    fn index(&mut self, keys: Vec<usize>) -> usize {
+    fn index(&mut self, keys: Vec<usize>, meter: &Meter) -> Result<usize> {
         let at = match self.indexes.iter().position(|index| index.keys == keys) {
             Some(at) => at,
             None => {
@@ -113,16 +130,19 @@ impl Grown {
                 self.indexes.len() - 1
             }
         };
-        self.indexes[at].cover(&self.columns, self.rows);
-        at
+        self.indexes[at].cover(&self.columns, self.rows, meter)?;
+        Ok(at)
     }
 }
 
 impl Index {
-    fn cover(&mut self, columns: &[Vec<Cell>], rows: usize) {
+    fn cover(&mut self, columns: &[Vec<Cell>], rows: usize, meter: &Meter) -> Result<()> {
         let Index { keys, hasher, heads, next } = self;
         let hash = |row: u32| hash_cells(hasher, keys.iter().map(|at| columns[*at][row as usize]));
         for row in next.len() as u32..rows as u32 {
+            if (row as usize).is_multiple_of(STRIDE) {
+                meter.check(0)?;
+            }
             let same = |other: &u32| {
                 keys.iter().all(|at| columns[*at][row as usize] == columns[*at][*other as usize])
             };
@@ -134,6 +154,7 @@ impl Index {
                 }
             }
         }
+        Ok(())
     }
 
     fn rows<'a>(&'a self, key: &[Cell], columns: &[Vec<Cell>]) -> impl Iterator<Item = u32> + use<'a> {
@@ -193,10 +214,10 @@ mod tests {
         };
         let live = [VarId(0), VarId(1)];
         grown.append(&table(vec![1], vec![10]));
-        assert_eq!(grown.join(&places, start.clone(), &live, &Budget::default()).unwrap().rows, 1);
+        assert_eq!(grown.join(&places, start.clone(), &live, &Meter::default()).unwrap().rows, 1);
         grown.append(&table(vec![1, 2, 3], vec![11, 20, 30]));
-        assert_eq!(grown.join(&places, start, &live, &Budget::default()).unwrap().rows, 3);
+        assert_eq!(grown.join(&places, start, &live, &Meter::default()).unwrap().rows, 3);
         let same = [Place::Var(VarId(5)), Place::Var(VarId(5))];
-        assert_eq!(grown.join(&same, Table::unit(), &[VarId(5)], &Budget::default()).unwrap().rows, 0);
+        assert_eq!(grown.join(&same, Table::unit(), &[VarId(5)], &Meter::default()).unwrap().rows, 0);
     }
 }

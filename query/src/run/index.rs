@@ -4,8 +4,13 @@ use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
 use super::batch::{hash_cells, hash_row};
+use super::budget::{Hold, Meter, STRIDE};
 use super::column::{Cell, Column};
+use crate::error::Result;
 use crate::plan::VarId;
+
+/// What a row takes: its link, and in the table of heads a number with room beside it.
+const ROW_BYTES: usize = 12;
 
 const END: u32 = u32::MAX;
 
@@ -17,16 +22,21 @@ pub struct KeyIndex {
     heads: HashTable<u32>,
     next: Vec<u32>,
     keys: Vec<Column>,
+    _held: Hold,
 }
 
 impl KeyIndex {
     /// An index over the first `rows` rows of these columns.
-    pub fn build(vars: Vec<VarId>, keys: Vec<Column>, rows: usize) -> KeyIndex {
+    pub fn build(vars: Vec<VarId>, keys: Vec<Column>, rows: usize, meter: &Meter) -> Result<KeyIndex> {
+        let held = meter.hold(rows.saturating_mul(ROW_BYTES))?;
         let hasher = FixedState::default();
         let mut heads: HashTable<u32> = HashTable::with_capacity(rows);
         let mut next = vec![END; rows];
         let columns: Vec<&Column> = keys.iter().collect();
         for (row, before) in next.iter_mut().enumerate() {
+            if row.is_multiple_of(STRIDE) {
+                meter.check(0)?;
+            }
             let same =
                 |other: &u32| columns.iter().all(|column| column.get(row) == column.get(*other as usize));
             let hash = hash_row(&hasher, &columns, row);
@@ -39,7 +49,7 @@ impl KeyIndex {
                 }
             }
         }
-        KeyIndex { vars, hasher, heads, next, keys }
+        Ok(KeyIndex { vars, hasher, heads, next, keys, _held: held })
     }
 
     /// The rows with this key.
@@ -69,7 +79,7 @@ mod tests {
     #[test]
     fn every_row_of_a_key_is_found_once() {
         let keys = vec![Column::of(Kind::LONG, vec![1, 2, 1, 1]), Column::of(Kind::LONG, vec![7, 7, 7, 8])];
-        let index = KeyIndex::build(vec![VarId(0), VarId(1)], keys, 4);
+        let index = KeyIndex::build(vec![VarId(0), VarId(1)], keys, 4, &Meter::default()).unwrap();
         let mut rows: Vec<u32> = index.rows(&[Cell::long(1), Cell::long(7)]).collect();
         rows.sort_unstable();
         assert_eq!(rows, [0, 2]);

@@ -10,7 +10,7 @@ use datafrog::{ExtendWith, Leaper, Leapers, Relation};
 use super::batch::Table;
 use super::column::ColumnBuilder;
 use super::numbers::Numbers;
-use super::{Run, budget, extend};
+use super::{Run, extend};
 use crate::error::Result;
 use crate::plan::{Match, VarId};
 
@@ -54,7 +54,7 @@ pub fn run(run: &mut Run<'_>, goals: &[Match], vars: &[VarId]) -> Result<Table> 
                 row
             });
             longer.extend_from_slice(&found);
-            budget::check(run.budget, longer.len())?;
+            run.meter.check(longer.len())?;
         }
         rows = longer;
     }

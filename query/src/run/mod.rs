@@ -29,12 +29,13 @@ pub mod numbers;
 pub mod pool;
 pub mod probe;
 pub mod question;
+pub mod sort;
 pub mod stream;
 pub mod union;
 
 use std::rc::Rc;
+use std::time::Duration;
 
-use crate::Budget;
 use crate::ast::SourceName;
 use crate::edn::Edn;
 use crate::error::Result;
@@ -42,6 +43,7 @@ use crate::inputs::{Inputs, SourceArg};
 use crate::plan::{Block, Op, Place, Plan, PlanOptions, Step};
 use crate::rules::{self, Asked};
 use batch::Table;
+use budget::{Hold, Meter};
 use column::Column;
 use grown::Grown;
 use index::KeyIndex;
@@ -53,6 +55,8 @@ pub struct Loaded {
     pub table: Table,
     /// Their index, over the key columns in the order of the step's places.
     pub index: KeyIndex,
+    /// The bytes of the rows.
+    _held: Hold,
 }
 
 /// What a run remembers of a step.
@@ -66,6 +70,12 @@ pub struct StepState {
     pub access: Option<&'static str>,
     /// Keys it has sought one by one.
     pub sought: u64,
+    /// Scans of the source it has made.
+    pub seeks: u64,
+    /// Rounds of the rules it has called, those inside of them too, and the rows that were new in them.
+    pub rounds: (u64, u64),
+    /// How long it took, with the steps inside of it.
+    pub took: Duration,
     /// What it has loaded.
     pub loaded: Option<Rc<Loaded>>,
     /// What a rule has been asked, if it is called round after round.
@@ -81,7 +91,7 @@ pub struct Run<'q> {
     /// The values of the query.
     pub pool: &'q mut Pool,
     /// What it may use up.
-    pub budget: &'q Budget,
+    pub meter: &'q Meter,
     /// What is prescribed.
     pub options: PlanOptions,
     /// By step.
@@ -90,21 +100,33 @@ pub struct Run<'q> {
     pub repeating: bool,
     /// The relations of the rule that is being evaluated.
     pub known: Vec<Grown>,
+    /// Scans made so far.
+    pub seeks: u64,
+    /// Rounds of rules so far, and the rows that were new in them.
+    pub rounds: (u64, u64),
+    /// True if steps are timed.
+    pub timed: bool,
+    /// The bytes of the pool.
+    pool_held: Option<Hold>,
 }
 
 impl<'q> Run<'q> {
     /// A run over these inputs.
-    pub fn new(inputs: &'q Inputs, pool: &'q mut Pool, budget: &'q Budget, options: PlanOptions) -> Run<'q> {
+    pub fn new(inputs: &'q Inputs, pool: &'q mut Pool, meter: &'q Meter, options: PlanOptions) -> Run<'q> {
         let sources = crate::plan::sources(inputs);
         Run {
             inputs,
             sources,
             pool,
-            budget,
+            meter,
             options,
             states: Vec::new(),
             repeating: false,
             known: Vec::new(),
+            seeks: 0,
+            rounds: (0, 0),
+            timed: false,
+            pool_held: None,
         }
     }
 
@@ -116,9 +138,10 @@ impl<'q> Run<'q> {
         {
             return Ok(rows);
         }
-        let table = self.block(&plan.block, plan.start.clone())?.deduplicated();
-        budget::check(self.budget, table.rows)?;
-        Ok(answer::rows(&table, &plan.basis, self.pool))
+        let table = self.block(&plan.block, plan.start.clone())?.deduplicated(self.meter)?;
+        let _held = self.meter.hold(table.bytes())?;
+        self.meter.room(table.rows, answer::row_bytes(plan.basis.len()))?;
+        answer::rows(&table, &plan.basis, self.pool, self.meter)
     }
 
     /// Runs a block on the rows that are given to it; the columns that come out are the block's.
@@ -134,36 +157,53 @@ impl<'q> Run<'q> {
     }
 
     fn step(&mut self, step: &Step, table: Table) -> Result<Table> {
-        budget::check(self.budget, table.rows)?;
+        self.meter.check(table.rows)?;
+        let begun = if self.timed { self.meter.now() } else { None };
+        let _held = self.meter.hold(table.bytes())?;
         let table = match &step.op {
             Op::Match(goal) => extend::run(self, step, goal, table)?,
             Op::Tuples(goal) => collection::run(self, step, goal, table)?,
             Op::Test(call) => filter::run(self, call, table)?,
             Op::Bind(call, shape) => call::run(self, call, shape, table)?,
-            Op::Same(one, other) => same(*one, *other, table),
+            Op::Same(one, other) => same(*one, *other, table, self.meter)?,
             Op::Not { on, block } => anti::run(self, on, block, table)?,
             Op::Or { given, on, branches } => union::run(self, given, on, branches, table)?,
             Op::Star(block) => {
                 let found = self.block(block, Table::unit())?;
                 let live: Vec<_> = table.vars.iter().chain(&found.vars).copied().collect();
-                join::natural(table, found, &live, self.budget)?
+                join::natural(table, found, &live, self.meter)?
             }
             Op::Leap(goals, vars) => {
                 let found = leap::run(self, goals, vars)?;
                 let live: Vec<_> = table.vars.iter().chain(&found.vars).copied().collect();
-                join::natural(table, found, &live, self.budget)?
+                join::natural(table, found, &live, self.meter)?
             }
             Op::Rule(call, compiled) => rules::run(self, step, call, compiled, table)?,
             Op::Known(known) => {
-                self.known[known.relation].join(&known.places, table, &step.live, self.budget)?
+                self.known[known.relation].join(&known.places, table, &step.live, self.meter)?
             }
             Op::Never => Table::empty(&table.vars),
         };
         let table = table.keep(&step.live);
+        self.hold_pool()?;
+        let took = begun.and_then(|begun| Some(self.meter.now()?.saturating_sub(begun)));
         let state = self.state(step.id);
+        state.took += took.unwrap_or_default();
         state.rows += table.rows as u64;
         state.runs += 1;
         Ok(table)
+    }
+
+    /// Notes how large the pool has become.
+    fn hold_pool(&mut self) -> Result<()> {
+        let bytes = self.pool.settle();
+        match &mut self.pool_held {
+            Some(held) => held.become_bytes(self.meter, bytes),
+            none => {
+                *none = Some(self.meter.hold(bytes)?);
+                Ok(())
+            }
+        }
     }
 
     /// What is remembered of a step.
@@ -176,7 +216,7 @@ impl<'q> Run<'q> {
 }
 
 /// Two places are one value: rows where they differ go, a place without value gets the other's.
-fn same(one: Place, other: Place, mut table: Table) -> Table {
+fn same(one: Place, other: Place, mut table: Table, meter: &Meter) -> Result<Table> {
     let column = |place: Place, table: &Table| match place {
         Place::Const(cell) => Some(Column::constant(cell)),
         Place::Var(var) => table.position(var).map(|at| table.columns[at].clone()),
@@ -184,10 +224,9 @@ fn same(one: Place, other: Place, mut table: Table) -> Table {
     };
     match (column(one, &table), column(other, &table)) {
         (Some(x), Some(y)) => {
-            let rows: Vec<u32> =
-                (0..table.rows as u32).filter(|row| x.get(*row as usize) == y.get(*row as usize)).collect();
+            let rows = join::kept(table.rows, meter, |row| x.get(row) == y.get(row))?;
             let distinct = table.distinct;
-            Table { distinct, ..table.gather(&rows) }
+            table = Table { distinct, ..table.gathered(&rows, meter)? };
         }
         (Some(column), None) | (None, Some(column)) => {
             let unbound =
@@ -196,8 +235,8 @@ fn same(one: Place, other: Place, mut table: Table) -> Table {
                 table.vars.push(var);
                 table.columns.push(column);
             }
-            table
         }
-        (None, None) => table,
+        (None, None) => {}
     }
+    Ok(table)
 }

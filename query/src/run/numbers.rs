@@ -21,6 +21,11 @@ impl Numbers {
         })
     }
 
+    /// How many cells have numbers.
+    pub fn count(&self) -> usize {
+        self.cells.len()
+    }
+
     /// The cell with a number.
     pub fn cell(&self, number: u32) -> Cell {
         self.cells[number as usize]

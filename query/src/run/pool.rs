@@ -14,6 +14,9 @@ use hashbrown::{HashMap, HashTable};
 use super::column::{Cell, Kind};
 use crate::edn::Edn;
 
+/// What a part of a value takes in its tree.
+const EDN_PART_BYTES: usize = 32;
+
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     kind: Kind,
@@ -32,6 +35,10 @@ pub struct Pool {
     tuples: HashMap<Box<[u8]>, Cell, FixedState>,
     edns: Vec<Edn>,
     by_edn: HashMap<Edn, u32, FixedState>,
+    /// The bytes of `edns`, nearly.
+    edn_bytes: usize,
+    /// What `bytes` was when it was last noted.
+    settled: usize,
 }
 
 impl Pool {
@@ -43,6 +50,7 @@ impl Pool {
                 Some(cell) => *cell,
                 None => {
                     let cell = self.intern_edn(&Edn::from(v.to_value()));
+                    self.edn_bytes += bytes.len() + 2 * size_of::<Cell>();
                     self.tuples.insert(bytes.into(), cell);
                     cell
                 }
@@ -71,6 +79,7 @@ impl Pool {
                 None => {
                     let number = number(self.edns.len());
                     self.edns.push(edn.clone());
+                    self.edn_bytes += 2 * size_of::<Edn>() + EDN_PART_BYTES * parts(edn);
                     self.by_edn.insert(edn.clone(), number);
                     i64::from(number)
                 }
@@ -117,6 +126,22 @@ impl Pool {
         })
     }
 
+    /// The bytes of all that is interned, nearly.
+    pub fn bytes(&self) -> usize {
+        self.codes.len() + self.entries.len() * (size_of::<Entry>() + 2 * size_of::<u32>()) + self.edn_bytes
+    }
+
+    /// The bytes; from here on [`Pool::new_bytes`] counts anew.
+    pub fn settle(&mut self) -> usize {
+        self.settled = self.bytes();
+        self.settled
+    }
+
+    /// The bytes that came since they were settled.
+    pub fn new_bytes(&self) -> usize {
+        self.bytes() - self.settled
+    }
+
     fn code(&self, word: i64) -> &[u8] {
         let entry = self.entries[word as usize];
         &self.codes[entry.start..entry.start + entry.length]
@@ -146,6 +171,16 @@ impl Pool {
             hasher.hash_one((entry.kind, &codes[entry.start..entry.start + entry.length]))
         });
         Cell { kind, word: i64::from(number) }
+    }
+}
+
+/// How many values stand in a value, itself included; of large ones only the outer.
+fn parts(edn: &Edn) -> usize {
+    match edn {
+        Edn::List(parts) | Edn::Vector(parts) => 1 + parts.len(),
+        Edn::Set(parts) => 1 + parts.len(),
+        Edn::Map(pairs) => 1 + 2 * pairs.len(),
+        _ => 1,
     }
 }
 

@@ -6,10 +6,11 @@
 use annals_storage::datom::{AttrId, EntityId, Tag};
 
 use super::batch::Table;
+use super::budget::Meter;
 use super::column::{Cell, Kind};
 use super::emit::{Emitter, Slot};
 use super::question::Question;
-use super::{Run, extend, join};
+use super::{Run, extend, join, sort};
 use crate::error::Result;
 use crate::plan::pattern::{entity_word, transaction};
 use crate::plan::{Match, VarId};
@@ -42,8 +43,8 @@ pub fn run(
             _ => None,
         })
         .collect();
-    let order = in_key_order(&table, &keys);
-    let mut emitter = Emitter::new(slots, live, run.budget);
+    let order = in_key_order(&table, &keys, run.meter)?;
+    let mut emitter = Emitter::new(slots, live, run.meter);
     if goal.attr.is_some_and(|attr| attr.tag != Tag::Tuple) {
         emitter.value_is_asked_for();
     }
@@ -60,6 +61,9 @@ pub fn run(
         if !ask(run, source, goal, &keys, &table, row, &mut question, &mut emitter) {
             continue;
         }
+        // Seeks that find nothing hand nothing on, so that the emitter would not look.
+        run.meter.tick()?;
+        run.seeks += 1;
         let pool = &mut *run.pool;
         source.scan(&question.pattern(), &mut |batch| {
             for left in rows {
@@ -71,7 +75,7 @@ pub fn run(
         })?;
     }
     let (left, vars, columns) = emitter.finish()?;
-    Ok(join::beside(table, &left, vars, columns, live))
+    join::beside(table, &left, vars, columns, live, run.meter)
 }
 
 /// Makes the question ask for a row's key. False if nothing can match it.
@@ -138,7 +142,7 @@ fn set<V>(slot: &mut Option<V>, v: Option<V>) -> bool {
 }
 
 /// The rows, those with equal keys together.
-fn in_key_order(table: &Table, keys: &[(usize, usize)]) -> Vec<u32> {
+fn in_key_order(table: &Table, keys: &[(usize, usize)], meter: &Meter) -> Result<Vec<u32>> {
     let mut order: Vec<u32> = (0..table.rows as u32).collect();
     let cell = |row: u32, column: usize| table.columns[column].get(row as usize);
     let compare = |x: &u32, y: &u32| {
@@ -146,9 +150,9 @@ fn in_key_order(table: &Table, keys: &[(usize, usize)]) -> Vec<u32> {
         sides.into_iter().find(|side| side.is_ne()).unwrap_or(std::cmp::Ordering::Equal)
     };
     if !order.is_sorted_by(|x, y| compare(x, y).is_le()) {
-        order.sort_unstable_by(compare);
+        order = sort::sorted(order, &compare, meter)?;
     }
-    order
+    Ok(order)
 }
 
 #[cfg(test)]
@@ -178,7 +182,7 @@ mod tests {
 
     #[test]
     fn a_scan_stops_when_the_budget_is_used_up() {
-        let budget = Budget { rows: Some(2), cancel: None };
+        let budget = Budget { rows: Some(2), ..Budget::default() };
         let refused = ask("[:find ?e ?n :where [?e :s] [?e :n ?n]]", &[], Some(Access::Probe), &budget);
         assert_eq!(refused.unwrap_err().keyword, "db.error/budget-exceeded");
     }

@@ -27,7 +27,7 @@ pub fn run(
     table: Table,
     live: &[VarId],
 ) -> Result<Table> {
-    let mut emitter = Emitter::new(slots, live, run.budget);
+    let mut emitter = Emitter::new(slots, live, run.meter);
     if goal.attr.is_some_and(|attr| attr.tag != Tag::Tuple) {
         emitter.value_is_asked_for();
     }
@@ -38,6 +38,8 @@ pub fn run(
         })
         .collect();
     let mut hits = Vec::new();
+    run.seeks += 1;
+    let meter = run.meter;
     let pool = &mut *run.pool;
     match entities_in_order(&keys, &table) {
         Some(entities) => {
@@ -57,7 +59,7 @@ pub fn run(
             let places: Vec<usize> = keys.iter().map(|(place, _)| *place).collect();
             let columns: Vec<Column> =
                 keys.iter().map(|(_, column)| table.columns[*column].clone()).collect();
-            let index = KeyIndex::build(Vec::new(), columns, table.rows);
+            let index = KeyIndex::build(Vec::new(), columns, table.rows, meter)?;
             let mut key = Vec::with_capacity(places.len());
             source.scan(&question.pattern(), &mut |batch| {
                 hits.clear();
@@ -67,7 +69,7 @@ pub fn run(
         }
     }
     let (left, vars, columns) = emitter.finish()?;
-    Ok(join::beside(table, &left, vars, columns, live))
+    join::beside(table, &left, vars, columns, live, meter)
 }
 
 fn look_up(

@@ -4,8 +4,8 @@
 
 use super::Run;
 use super::batch::Table;
-use super::column::ColumnBuilder;
-use super::{budget, join};
+use super::column::{CELL_BYTES, ColumnBuilder};
+use super::join;
 use crate::error::Result;
 use crate::plan::{Block, VarId};
 
@@ -17,7 +17,7 @@ pub fn run(
     branches: &[Block],
     table: Table,
 ) -> Result<Table> {
-    let seed = table.project(given).deduplicated();
+    let seed = table.project(given).deduplicated(run.meter)?;
     let mut builders = vec![ColumnBuilder::default(); on.len()];
     let mut rows = 0;
     for branch in branches {
@@ -26,15 +26,15 @@ pub fn run(
             builder.append(found.column(*var), found.rows);
         }
         rows += found.rows;
-        budget::check(run.budget, rows)?;
+        run.meter.room(rows, on.len() * CELL_BYTES)?;
     }
     let columns = builders.into_iter().map(ColumnBuilder::finish).collect();
-    let found = Table { vars: on.to_vec(), columns, rows, distinct: false }.deduplicated();
+    let found = Table { vars: on.to_vec(), columns, rows, distinct: false }.deduplicated(run.meter)?;
     if on.is_empty() {
         return Ok(if found.rows > 0 { table } else { Table::empty(&table.vars) });
     }
     let live: Vec<VarId> = table.vars.iter().chain(on).copied().collect();
-    join::natural(table, found, &live, run.budget)
+    join::natural(table, found, &live, run.meter)
 }
 
 #[cfg(test)]

@@ -41,7 +41,7 @@ fn ask(what: &str, text: String, args: Vec<String>) -> Result<Edn> {
         for arg in &args {
             inputs.push(QueryArg::Value(read_one(arg)?.to_edn()));
         }
-        q(&query, &inputs, &Budget { rows: Some(100_000), cancel: None }).map(Answer::into_edn)
+        q(&query, &inputs, &Budget { rows: Some(100_000), ..Budget::default() }).map(Answer::into_edn)
     })
 }
 

@@ -260,12 +260,35 @@ fn an_explanation_shows_order_way_and_rows() {
         (first.text.as_str(), first.access, first.rows),
         ("[?f :film/year 1985]", Some("scan"), Some(2))
     );
+    assert_eq!((first.runs, first.seeks, told.seeks > 1, first.took), (1, 1, true, None));
+    let Edn::Map(map) = told.to_edn() else { panic!("a map") };
+    assert_eq!(map[&Edn::keyword("rows")], Edn::Int(1));
+    let steps = map[&Edn::keyword("steps")].as_seq().expect("steps");
+    assert_eq!(steps.len(), told.lines.len());
+    assert_eq!(
+        steps[0],
+        parse_edn(
+            "{:step \"[?f :film/year 1985]\" :depth 0 :way :scan :expected 2 :rows 2 :runs 1 :seeks 1}"
+        )
+    );
     let shown = told.to_string();
     for part in
         ["not on ?f", "  [?f :film/genres :drama]", "branch", "[?p :person/born 1962]", "1 distinct rows"]
     {
         assert!(shown.contains(part), "{part} in\n{shown}");
     }
+}
+
+#[test]
+fn an_explanation_tells_the_rounds_of_rules() {
+    let text = "[:find ?b :in $ % :where [(identity 17592186044446) ?a] (reach ?a ?b)]";
+    let rules = "[[(reach ?a ?b) [?a :node/next ?b]] [(reach ?a ?b) [?a :node/next ?m] (reach ?m ?b)]]";
+    let inputs = [QueryArg::Source(Arc::new(films())), QueryArg::Value(parse_edn(rules))];
+    let told = explain(&parse::query_text(text).unwrap(), &inputs, &Budget::default()).unwrap();
+    assert_eq!(told.rows, 2);
+    let rounds: Vec<(u64, u64)> = told.lines.iter().filter_map(|line| line.rounds).collect();
+    assert!(matches!(rounds.as_slice(), [(2.., 2..)]), "{told}");
+    assert!(told.to_string().contains(" rounds, "), "{told}");
 }
 
 fn parse_edn(text: &str) -> Edn {

@@ -1,8 +1,8 @@
 //! Answers on paper: what was found, in the form that was asked for.
 //!
-//! [`Shown`] is what there is to show, [`Format`] how; [`Style`] holds the format and the size of the paper. Rows are
-//! sorted here, because an answer is a set and a person wants the same question to look the same twice. Nothing here
-//! asks the database anything but the names of what it shows.
+//! [`Shown`] is what there is to show, [`Format`] how; [`Style`] holds the format and the size of the paper. Rows
+//! without an order are sorted here, because they are a set and a person wants the same question to look the same
+//! twice. Nothing here asks the database anything but the names of what it shows.
 
 pub mod cell;
 pub mod datoms;
@@ -14,7 +14,7 @@ mod words;
 use std::io::Write;
 use std::time::Duration;
 
-use annals::{Answer, Edn};
+use annals::{Answer, Edn, Explain};
 use serde::Deserialize;
 
 use crate::problem::{Problem, Result};
@@ -142,8 +142,8 @@ pub enum Shown {
 }
 
 impl Shown {
-    /// An answer, in order; `columns` are the elements of `:find` as they were written.
-    pub fn answer(answer: Answer, columns: Vec<String>) -> Shown {
+    /// An answer, in its order if it has one; `columns` are the elements of `:find` as they were written.
+    pub fn answer(answer: Answer, columns: Vec<String>, is_ordered: bool) -> Shown {
         match answer {
             Answer::Relation(rows) => {
                 let mut sheet = Sheet {
@@ -151,11 +151,15 @@ impl Shown {
                     keys: rows.keys().map(<[Edn]>::to_vec),
                     rows: rows.into_rows(),
                 };
-                sheet.rows.sort();
+                if !is_ordered {
+                    sheet.rows.sort();
+                }
                 Shown::Rows(sheet)
             }
             Answer::Collection(mut values) => {
-                values.sort();
+                if !is_ordered {
+                    values.sort();
+                }
                 Shown::Values(columns.into_iter().next().unwrap_or_else(|| "value".into()), values)
             }
             Answer::Tuple(row) => Shown::Row(columns, row),
@@ -263,6 +267,15 @@ impl Shown {
     }
 }
 
+/// Prints how a query went: as text where answers are tables, else as a map. Times are told if the style wants them.
+pub fn plan(plan: Explain, style: &Style, out: &mut dyn Write) -> Result<()> {
+    let plan = if style.timing { plan } else { plan.timeless() };
+    match style.format {
+        Format::Table => Ok(writeln!(out, "{plan}")?),
+        _ => Shown::Value(plan.to_edn()).print(style, None, out),
+    }
+}
+
 /// A value as plain JSON, as the HTTP interface has it.
 fn json(edn: &Edn) -> String {
     serde_json::to_string(&annals_server::plain::json(edn)).expect("every value has a plain JSON form")
@@ -317,9 +330,10 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_sorted() {
-        let answer = Answer::Collection(vec![3.into(), 1.into(), 2.into()]);
-        check(&Shown::answer(answer, vec!["?n".into()]), Format::Edn, "[1 2 3]\n");
+    fn an_answer_is_sorted_unless_it_has_an_order() {
+        let answer = || Answer::Collection(vec![3.into(), 1.into(), 2.into()]);
+        check(&Shown::answer(answer(), vec!["?n".into()], false), Format::Edn, "[1 2 3]\n");
+        check(&Shown::answer(answer(), vec!["?n".into()], true), Format::Edn, "[3 1 2]\n");
     }
 
     #[test]

@@ -42,7 +42,7 @@ const fn forms(name: &'static str, usage: &'static str, about: &'static str, run
 }
 
 /// Every command, in the order of `.help`.
-pub const ALL: [Command; 29] = [
+pub const ALL: [Command; 31] = [
     words("help", "[COMMAND]", "what can be typed", housekeeping::help),
     words("tutorial", "[STEP | restart]", "a short guided tour; again for the next step", tour::run),
     words("schema", "[NAMESPACE | ATTRIBUTE]", "the attributes", looking::schema),
@@ -60,7 +60,13 @@ pub const ALL: [Command; 29] = [
     forms("datoms", "eavt|aevt|avet|vaet [COMPONENT…]", "facts in the order of an index", looking::datoms),
     forms("explain", "QUERY [INPUT…]", "the plan of a query, with counts", looking::explain),
     words("stats", "", "counts and sizes", looking::stats),
-    words("verify", "", "read everything stored and hold it against itself", looking::verify),
+    words(
+        "verify",
+        "[on | off]",
+        "read everything stored and hold it against itself; on: answer every query twice, and compare",
+        looking::verify,
+    ),
+    words("next", "", "the next page of a query with a :limit", looking::next),
     forms(
         "let",
         "NAME VALUE",
@@ -69,6 +75,7 @@ pub const ALL: [Command; 29] = [
     ),
     words("format", "table | edn | json | csv | jsonl", "how answers are printed", housekeeping::format),
     words("limit", "ROWS", "the most rows a table shows, 0 for all", housekeeping::limit),
+    words("timeout", "MILLIS", "how long a query may take, 0 for any time", housekeeping::timeout),
     words("timing", "on | off", "whether to say how long things took", housekeeping::timing),
     words(
         "import",

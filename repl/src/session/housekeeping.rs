@@ -2,6 +2,7 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use annals::{Category, Edn};
 
@@ -68,6 +69,13 @@ pub(super) fn format(session: &mut Session, argument: Argument<'_>, _: &mut dyn 
 /// `.limit ROWS`
 pub(super) fn limit(session: &mut Session, argument: Argument<'_>, _: &mut dyn Write) -> Result<Flow> {
     session.style.limit = argument.text.parse().map_err(|_| misused("limit", argument))?;
+    Ok(Flow::Go)
+}
+
+/// `.timeout MILLIS`
+pub(super) fn timeout(session: &mut Session, argument: Argument<'_>, _: &mut dyn Write) -> Result<Flow> {
+    let millis: u64 = argument.text.parse().map_err(|_| misused("timeout", argument))?;
+    session.budget.time = (millis > 0).then(|| Duration::from_millis(millis));
     Ok(Flow::Go)
 }
 

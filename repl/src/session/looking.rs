@@ -8,8 +8,9 @@ use annals::{AttributeInfo, Category, Datom, Db, Edn, EntityId, EntityName, Orde
 use super::commands::misused;
 use super::entry::{self, Argument, Asked, Entry, range};
 use super::{Flow, Session, timed};
-use crate::present::{Sheet, Shown, cell, datoms as rows, schema as attributes};
+use crate::present::{self, Sheet, Shown, cell, datoms as rows, schema as attributes};
 use crate::problem::{Problem, Result};
+use crate::settings::on_or_off;
 use crate::verbs::upkeep;
 
 /// How many transactions `.log` shows unless told.
@@ -180,7 +181,20 @@ pub(super) fn explain(session: &mut Session, argument: Argument<'_>, out: &mut d
     let text = Argument { offset: asked.text.offset + argument.offset, ..asked.text };
     let question = session.question(&Asked { text, ..asked.clone() })?;
     let plan = question.explain().map_err(|error| Problem::from(error).shifted(text.offset))?;
-    writeln!(out, "{}", plan.trim_end())?;
+    present::plan(plan, &session.style, out)?;
+    Ok(Flow::Go)
+}
+
+/// `.next`: the page after the one that was shown last, of the same moment.
+pub(super) fn next(session: &mut Session, argument: Argument<'_>, out: &mut dyn Write) -> Result<Flow> {
+    if !argument.text.is_empty() {
+        return Err(misused("next", argument));
+    }
+    let Some(page) = session.page.take() else {
+        return Err(Problem::usage("there is no page to go on from")
+            .hint("ask with a :limit: [:find ?a :order-by ?a :limit 10 :where …]"));
+    };
+    session.answer(page.question.after(&page.cursor), page.columns, 0, out)?;
     Ok(Flow::Go)
 }
 
@@ -193,10 +207,11 @@ pub(super) fn stats(session: &mut Session, argument: Argument<'_>, out: &mut dyn
     shown(session, &Shown::Value(stats), out)
 }
 
-/// `.verify`
+/// `.verify`, `.verify on | off`
 pub(super) fn verify(session: &mut Session, argument: Argument<'_>, out: &mut dyn Write) -> Result<Flow> {
     if !argument.text.is_empty() {
-        return Err(misused("verify", argument));
+        session.verify = on_or_off(argument.text).ok_or_else(|| misused("verify", argument))?;
+        return Ok(Flow::Go);
     }
     let mut watch = upkeep::Watching::on(session.bars);
     let report = session.conn.verify(&mut |step| watch.step(step));

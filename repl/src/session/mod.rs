@@ -27,7 +27,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use annals::edn::Form;
-use annals::{Arg, Budget, Category, Connection, Db, Edn, Options, Question, Store};
+use annals::{Answer, Arg, Budget, Category, Connection, Db, Edn, Options, Question, Store};
 
 use crate::import::Watch;
 use crate::present::{Shown, Style, report};
@@ -54,14 +54,23 @@ struct WhatIf {
     count: usize,
 }
 
+/// A page of an answer that was shown, and what goes on from it.
+struct Page {
+    question: Question,
+    cursor: String,
+    columns: Vec<String>,
+}
+
 /// A person's work with one storage.
 pub struct Session {
     /// How answers are printed.
     pub style: Style,
     /// Remarks are printed between answers; not when the answers go to a program.
     pub remarks: bool,
-    /// The most rows a query may make on its way.
-    pub most_rows: u64,
+    /// What a query may use up.
+    pub budget: Budget,
+    /// Every query is answered twice, and the answers compared.
+    pub verify: bool,
     /// Bars of progress can be drawn.
     pub bars: bool,
     /// How storages are opened.
@@ -72,6 +81,7 @@ pub struct Session {
     what_if: Option<WhatIf>,
     names: BTreeMap<String, Edn>,
     last: Option<Edn>,
+    page: Option<Page>,
     tour: usize,
     scripts: usize,
     stop: Arc<AtomicBool>,
@@ -85,7 +95,8 @@ impl Session {
         Ok(Session {
             style,
             remarks: false,
-            most_rows: Settings::default().most_rows(),
+            budget: Settings::default().budget(),
+            verify: false,
             bars: false,
             options,
             store,
@@ -94,6 +105,7 @@ impl Session {
             what_if: None,
             names: BTreeMap::new(),
             last: None,
+            page: None,
             tour: 0,
             scripts: 0,
             stop: Arc::default(),
@@ -148,21 +160,41 @@ impl Session {
 
     fn ask(&mut self, asked: &Asked<'_>, out: &mut dyn Write) -> Result<()> {
         let question = self.question(asked)?;
+        self.answer(question, asked.columns.clone(), asked.text.offset, out)
+    }
+
+    /// Asks, prints the answer, and remembers the page if it is one. `offset` is where the query's text begins.
+    fn answer(
+        &mut self,
+        question: Question,
+        columns: Vec<String>,
+        offset: usize,
+        out: &mut dyn Write,
+    ) -> Result<()> {
         let (answer, took) = timed(|| question.run());
-        let answer = answer.map_err(|error| Problem::from(error).shifted(asked.text.offset))?;
-        self.show(&Shown::answer(answer, asked.columns.clone()), Some(took), out)
+        let answer = answer.map_err(|error| Problem::from(error).shifted(offset))?;
+        let cursor = if let Answer::Relation(rows) = &answer { rows.cursor() } else { None };
+        let shown = Shown::answer(answer, columns.clone(), question.is_ordered());
+        self.show(&shown, Some(took), out)?;
+        if let Some(cursor) = &cursor {
+            self.remark(out, &format!("`.next` goes on after {cursor}"))?;
+        }
+        self.page = cursor.map(|cursor| Page { question, cursor, columns });
+        Ok(())
     }
 
     /// A query with its database and inputs, ready to run.
     fn question(&self, asked: &Asked<'_>) -> Result<Question> {
         let text = asked.text;
-        let question = annals::q(text.text).map_err(|error| Problem::from(error).shifted(text.offset))?;
+        let question = self.store.q(text.text).map_err(|error| Problem::from(error).shifted(text.offset))?;
         let db = self.db();
         let mut question = if question.wants_db() { question.over(&db) } else { question };
         for form in &asked.inputs {
             question = question.arg(self.input(form)?);
         }
-        Ok(question.budget(Budget { rows: Some(self.most_rows), cancel: Some(self.stop.clone()) }))
+        let budget = Budget { cancel: Some(self.stop.clone()), ..self.budget.clone() };
+        let question = question.budget(budget);
+        Ok(if self.verify { question.verify(true) } else { question })
     }
 
     /// An input of a query: a value, a name given by `.let`, or another moment of the database, `(as-of 7)`.

@@ -102,7 +102,7 @@ fn what_if_is_seen_until_it_is_dropped() {
 #[test]
 fn a_query_that_grows_without_end_is_refused() {
     let mut session = with_sample("git-small");
-    session.most_rows = 10_000;
+    session.budget.rows = Some(10_000);
     let product = "[:find (count ?a) . :where [?a :commit/sha] [?b :commit/sha] [?c :commit/sha]]";
     let problem = tried(&mut session, product).expect_err("it is too large");
     assert_eq!(problem.keyword(), "db.error/budget-exceeded");
@@ -124,6 +124,37 @@ fn a_query_can_be_stopped_from_another_thread() {
     stopper.join().expect("it stops");
     let problem = outcome.expect_err("it was stopped");
     assert_eq!(problem.keyword(), "db.error/interrupted", "{problem} {:?}", begun.elapsed());
+}
+
+#[test]
+fn pages_follow_each_other_at_the_moment_of_the_first() {
+    let mut session = with_sample("git-small");
+    let paths = "[:find ?p :order-by (desc ?p) :limit 10 :where [_ :file/path ?p]]";
+    let mut seen = vec![says(&mut session, paths)];
+    says(&mut session, "[{:file/path \"aaa\"}]");
+    seen.extend((0..2).map(|_| says(&mut session, ".next")));
+    let all: Vec<&str> =
+        seen.iter().flat_map(|page| page.lines()).map(|line| line.trim_matches(['[', ']', ' '])).collect();
+    assert_eq!(all.len(), 24, "{all:?}");
+    assert!(all.is_sorted_by(|x, y| x > y), "{all:?}");
+    assert_eq!(says(&mut session, ".next"), "[]");
+    assert!(tried(&mut session, ".next").is_err());
+}
+
+#[test]
+fn time_can_be_bounded_and_answers_checked() {
+    let mut session = with_sample("git-small");
+    says(&mut session, ".timeout 20");
+    let product = "[:find (count ?x) . :where [_ _ ?x] [_ _ ?a] [_ _ ?b]]";
+    assert_eq!(tried(&mut session, product).expect_err("it is late").keyword(), "db.error/timeout");
+    says(&mut session, ".timeout 0");
+    says(&mut session, ".verify on");
+    let sizes = "[:find (count ?f) . :where [?f :file/size]]";
+    let count = says(&mut session, sizes);
+    says(&mut session, ".verify off");
+    assert_eq!(says(&mut session, sizes), count);
+    let plan = says(&mut session, &format!(".explain {sizes}"));
+    assert!(plan.contains(":steps") && !plan.contains(":planning-us"), "{plan}");
 }
 
 #[test]

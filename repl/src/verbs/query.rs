@@ -3,11 +3,11 @@
 use std::io::Write;
 use std::time::Instant;
 
-use annals::{Budget, Db, Question, edn};
+use annals::{Db, Question, edn};
 
 use super::{names, open, output, shifted, storage, text, told, view};
 use crate::cli::QueryArgs;
-use crate::present::Shown;
+use crate::present::{self, Shown};
 use crate::problem::{Problem, Result};
 use crate::session::entry::find_columns;
 use crate::settings::Settings;
@@ -22,15 +22,17 @@ pub fn run(args: QueryArgs, settings: &Settings, terminal: &Terminal) -> Result<
     let question = annals::q(&query).map_err(|error| explained(error.into()))?;
     let conn = open(storage(own.as_deref(), settings)?, settings)?;
     let db = view(&conn, &args.view)?;
-    let budget = Budget { rows: Some(settings.most_rows()), cancel: None };
-    let question = with_inputs(question, &db, &args.args)?.budget(budget);
+    let mut question = with_inputs(question, &db, &args.args)?.budget(settings.budget());
+    if args.verify {
+        question = question.verify(true);
+    }
     let begun = Instant::now();
     let mut out = output();
     let asked = if args.explain {
-        question.explain().map(|plan| writeln!(out, "{}", plan.trim_end()).map_err(Problem::from))
+        question.explain().map(|plan| present::plan(plan, &terminal.style(settings), &mut out))
     } else {
         question.run().map(|answer| {
-            let shown = Shown::answer(answer, find_columns(&form, &query));
+            let shown = Shown::answer(answer, find_columns(&form, &query), question.is_ordered());
             shown.print(&terminal.style(settings), Some(begun.elapsed()), &mut out)
         })
     };

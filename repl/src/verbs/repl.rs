@@ -39,7 +39,7 @@ pub fn run(args: ReplArgs, settings: Settings, terminal: &Terminal) -> Result<()
     let address = args.storage.clone().or(settings.storage.clone()).unwrap_or_else(|| "mem:".into());
     let mut session =
         Session::open(&address, settings.options()?, settings.database(), terminal.style(&settings))?;
-    session.most_rows = settings.most_rows();
+    session.budget = settings.budget();
     if let Some(sample) = chosen
         && !sample.load(session.connection(), &mut Quietly(Progressing::on(true), terminal.bars))?
     {

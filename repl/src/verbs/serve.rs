@@ -1,6 +1,7 @@
 //! `annals serve`: a storage over HTTP, until Ctrl-C or a request to end.
 
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::time::Duration;
 
 use annals::Category;
 use annals_server::{ServeError, ServerOptions};
@@ -16,7 +17,11 @@ pub fn run(args: ServeArgs, settings: &Settings) -> Result<()> {
     let filter = EnvFilter::try_from_env("ANNALS_TRACE").unwrap_or_else(|_| EnvFilter::new("warn"));
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).init();
     let rows = Some(settings.most_rows());
-    let mut options = ServerOptions { insecure: args.insecure, rows, ..ServerOptions::default() };
+    let bytes = settings.options()?.query_bytes();
+    let mut options = ServerOptions { insecure: args.insecure, rows, bytes, ..ServerOptions::default() };
+    if let Some(millis) = settings.timeout {
+        options.query_timeout = Duration::from_millis(millis);
+    }
     if let Some(listen) = args.listen.as_deref().or(settings.listen.as_deref()) {
         options.listen = address(listen)?;
     }

@@ -47,7 +47,9 @@ impl Inputs {
         question: Question,
         lens: Lens,
     ) -> Result<(Question, Vec<Lens>), Problem> {
-        let budget = Budget { rows: ask.shared.options.rows, cancel: Some(ask.cancel.clone()) };
+        let options = &ask.shared.options;
+        let cancel = Some(ask.cancel.clone());
+        let budget = Budget { rows: options.rows, bytes: options.bytes, cancel, ..Budget::default() };
         let mut question = question.budget(budget);
         let now = lens.now.clone();
         let mut lenses = Vec::new();

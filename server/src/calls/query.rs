@@ -1,18 +1,21 @@
 //! Questions: a query, its inputs, the moment it is about.
 
 use annals::edn::{Form, FormKind};
-use annals::{Answer, Edn};
+use annals::{Answer, Cursor, Edn};
 
 use super::inputs::Inputs;
 use crate::ask::Ask;
-use crate::fields::{Body, Fields};
+use crate::fields::{Body, Field, Fields};
 use crate::params;
 use crate::problem::{Problem, Written};
 use crate::reply::{Content, Doc, Reply};
 use crate::table::Table;
+use crate::view::Lens;
 
-const FIELDS: &[&str] =
-    &["query", "args", "rules", "as-of", "since", "history", "limit", "timeout", "explain"];
+const FIELDS: &[&str] = &[
+    "query", "args", "rules", "as-of", "since", "history", "limit", "cursor", "page", "timeout", "explain",
+    "verify",
+];
 
 /// A query in the body: itself, or a map of fields.
 pub(crate) fn query(ask: &Ask) -> Result<Reply, Problem> {
@@ -65,9 +68,14 @@ fn answer(ask: &Ask, query: Written, mut fields: Fields, args: Option<Vec<Edn>>)
         Some(field) => Some(field.count("limit")?),
         None => ask.params.count("limit")?,
     };
-    let explain = match fields.take("explain") {
-        Some(field) => field.flag("explain")?,
-        None => ask.params.flag("explain")?,
+    let mut flag = |name: &'static str| match fields.take(name) {
+        Some(field) => field.flag(name),
+        None => ask.params.flag(name),
+    };
+    let (explain, verify, page) = (flag("explain")?, flag("verify")?, flag("page")?);
+    let cursor = match fields.take("cursor") {
+        Some(field) => Some(text_of(&field)?),
+        None => ask.params.get("cursor").map(str::to_owned),
     };
     let args = match (args, fields.take("args")) {
         (Some(args), _) => args,
@@ -76,24 +84,83 @@ fn answer(ask: &Ask, query: Written, mut fields: Fields, args: Option<Vec<Edn>>)
     };
     let rules = fields.take("rules").map(|field| field.written("rules")?.read());
     let rules = rules.transpose()?.map(|rules| rules.to_edn());
-    let lens = ask.lens(&mut fields)?;
+    let mut lens = ask.lens(&mut fields)?;
     fields.finish(FIELDS)?;
 
-    let question = annals::q(query.text()).map_err(|error| Problem::about(error, &query))?;
+    let about = |error| Problem::about(error, &query);
+    let mut question = ask.shared.store.q(query.text()).map_err(about)?;
     let inputs = Inputs::of(&query.read()?, question.wants_db(), args, rules)?;
+    if let Some(cursor) = &cursor {
+        question = question.after(cursor);
+        if let Some(t) = Cursor::decode(cursor).map_err(annals::Error::from)?.basis {
+            lens = lens.fixed_to(t)?;
+        }
+    }
+    // A limit of the query is left as it is, and its page cut.
+    let cut = if question.has_limit() { limit } else { None };
+    if let Some(limit) = limit {
+        question = question.limit(limit);
+    }
+    if verify {
+        question = question.verify(true);
+    }
     let (question, lenses) = inputs.bind(ask, question, lens)?;
     let stamp = ask.stamp(&lenses.iter().collect::<Vec<_>>())?;
     if let Some(reply) = ask.unchanged(&stamp) {
         return Ok(reply);
     }
-    let about = |error| Problem::about(error, &query);
     if explain {
-        let plan = question.explain().map_err(about)?;
-        return Ok(Reply::doc(Doc::Map(vec![("plan", Doc::text(plan))])).stamped(stamp));
+        let told = question.explain().map_err(about)?;
+        let plan = ("plan", Doc::text(told.to_string()));
+        return Ok(Reply::doc(Doc::Map(vec![plan, ("explain", Doc::Told(told.to_edn()))])).stamped(stamp));
     }
     let answer = question.run().map_err(about)?;
-    let limit = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
-    Ok(Reply::new(content(answer, limit, ask.media.is_rows())).stamped(stamp))
+    let cut = cut.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+    let end = lenses.first().map(Lens::end);
+    let cursor = cursor_of(&answer, end, cut);
+    let content =
+        if page { paged(answer, cut, &cursor, end)? } else { content(answer, cut, ask.media.is_rows()) };
+    Ok(Reply { cursor, ..Reply::new(content).stamped(stamp) })
+}
+
+fn text_of(field: &Field) -> Result<String, Problem> {
+    match field.edn()? {
+        Edn::String(text) => Ok(text.to_string()),
+        other => Err(params::bad("cursor", &other.to_string(), "the text of a cursor")),
+    }
+}
+
+/// The cursor of the last row, with the basis of the first database; none if rows were cut off after it.
+fn cursor_of(answer: &Answer, basis: Option<u64>, cut: usize) -> Option<String> {
+    match answer {
+        Answer::Relation(rows) if rows.len() <= cut => match basis {
+            Some(t) => rows.cursor_at(t),
+            None => rows.cursor(),
+        },
+        _ => None,
+    }
+}
+
+/// Rows with what belongs to them.
+fn paged(
+    answer: Answer,
+    limit: usize,
+    cursor: &Option<String>,
+    end: Option<u64>,
+) -> Result<Content, Problem> {
+    let Answer::Relation(rows) = &answer else {
+        return Err(Problem::incorrect("db.error/bad-field", "a page is of rows, but :find asks for values")
+            .hint("ask for rows: :find ?a ?b"));
+    };
+    let nil = || Doc::Data(Edn::Nil);
+    let columns = Doc::List(rows.columns().iter().map(|column| Doc::text(column.as_str())).collect());
+    let Content::Doc(rows) = content(answer, limit, false) else { unreachable!("no rows were asked for") };
+    Ok(Content::Doc(Doc::Map(vec![
+        ("columns", columns),
+        ("rows", rows),
+        ("cursor", cursor.as_ref().map_or_else(nil, |cursor| Doc::text(cursor.as_str()))),
+        ("basis-t", end.map_or_else(nil, Doc::from)),
+    ])))
 }
 
 fn content(answer: Answer, limit: usize, rows: bool) -> Content {

@@ -4,5 +4,6 @@ mod calls;
 mod docs;
 mod errors;
 mod load;
+mod pages;
 mod support;
 mod time;

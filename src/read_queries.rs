@@ -1,0 +1,125 @@
+//! Queries that were read, by their text: the same text asked again is not read again.
+//!
+//! A store has one of these for all of its databases, for what a query is does not depend on facts: names are looked up
+//! when it is asked. Plans are not kept, because they are made from the counts and inputs of the moment; planning a
+//! question about one entity takes about as long as running it, and a plan for other counts can cost any factor.
+//! Bounded by text: when the young are as much as they may be they become the old, and the old before them are forgotten;
+//! whoever is asked for again becomes young again.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use annals_query::ast::Query;
+use annals_query::parse;
+
+use crate::error::Result;
+
+/// The most bytes of text that one generation holds; longer ones are not kept.
+const TEXT_BYTES: usize = 1 << 18;
+
+/// What a query counts as beside its text, so that short ones are bounded too.
+const QUERY_BYTES: usize = 256;
+
+/// Queries by text.
+#[derive(Debug, Default)]
+pub(crate) struct ReadQueries {
+    generations: Mutex<Generations>,
+    hits: AtomicU64,
+    misses: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Generations {
+    young: HashMap<Arc<str>, Arc<Query>>,
+    old: HashMap<Arc<str>, Arc<Query>>,
+    /// The bytes of the young.
+    bytes: usize,
+}
+
+impl ReadQueries {
+    /// The query of a text.
+    pub(crate) fn read(&self, text: &str) -> Result<Arc<Query>> {
+        if let Some(query) = self.lock().find(text) {
+            self.hits.fetch_add(1, Ordering::Relaxed);
+            return Ok(query);
+        }
+        self.misses.fetch_add(1, Ordering::Relaxed);
+        let query = Arc::new(parse::query_text(text)?);
+        self.lock().keep(text.into(), &query);
+        Ok(query)
+    }
+
+    /// How often a query was there, and how often it had to be read.
+    pub(crate) fn counts(&self) -> (u64, u64) {
+        (self.hits.load(Ordering::Relaxed), self.misses.load(Ordering::Relaxed))
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Generations> {
+        self.generations.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Generations {
+    fn find(&mut self, text: &str) -> Option<Arc<Query>> {
+        if let Some(query) = self.young.get(text) {
+            return Some(Arc::clone(query));
+        }
+        let (text, query) = self.old.remove_entry(text)?;
+        self.keep(text, &query);
+        Some(query)
+    }
+
+    fn keep(&mut self, text: Arc<str>, query: &Arc<Query>) {
+        let bytes = text.len() + QUERY_BYTES;
+        if bytes > TEXT_BYTES {
+            return;
+        }
+        if self.bytes + bytes > TEXT_BYTES {
+            self.old = std::mem::take(&mut self.young);
+            self.bytes = 0;
+        }
+        self.bytes += bytes;
+        self.young.insert(text, Arc::clone(query));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_read_is_not_read_again_until_it_is_forgotten() {
+        let queries = ReadQueries::default();
+        let text = |n: usize| format!("[:find ?e :where [?e :a {n}]]");
+        let first = queries.read(&text(0)).unwrap();
+        assert!(Arc::ptr_eq(&first, &queries.read(&text(0)).unwrap()));
+        assert_eq!(queries.counts(), (1, 1));
+        let most = TEXT_BYTES / QUERY_BYTES;
+        for n in 1..3 * most {
+            queries.read(&text(n)).unwrap();
+            // Asked for now and then, it stays; of the others only the newest do.
+            if n % 100 == 0 {
+                assert!(Arc::ptr_eq(&first, &queries.read(&text(0)).unwrap()));
+            }
+        }
+        let held = queries.lock();
+        assert!(held.young.len() + held.old.len() <= 2 * most);
+        drop(held);
+        let before = queries.counts();
+        queries.read(&text(1)).unwrap();
+        assert_eq!(queries.counts(), (before.0, before.1 + 1));
+    }
+
+    #[test]
+    fn what_cannot_be_read_or_is_too_long_is_not_kept() {
+        let queries = ReadQueries::default();
+        let long = format!("[:find ?e :where [?e :a \"{}\"]]", "x".repeat(TEXT_BYTES));
+        for _ in 0..2 {
+            assert!(queries.read("[:find").is_err());
+            queries.read(&long).unwrap();
+        }
+        assert_eq!(queries.counts(), (0, 4));
+        assert!(queries.lock().young.is_empty());
+    }
+}
