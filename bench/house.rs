@@ -33,6 +33,7 @@ fn main() {
     let conn = open(&address);
     rate("reopen (replay of the log)", datoms, start.elapsed());
     questions(&conn.db());
+    point(&conn.db());
     drop(conn);
     let _ = std::fs::remove_file(&scratch);
 }
@@ -83,4 +84,26 @@ fn ask(name: &str, query: &str, db: &Db, _now: &Db) -> Duration {
     median(ROUNDS, || {
         annals::q(query).and_then(|q| q.over(db).run()).unwrap_or_else(|e| panic!("{name}: {e}"))
     })
+}
+
+/// What of a question about one entity is reading its text, planning, running.
+fn point(db: &Db) {
+    const TEXT: &str = "[:find ?d . :where [?e :db/ident :db/doc] [?e :db/doc ?d]]";
+    let micros = |time: Duration| time.as_secs_f64() * 1e6;
+    let read = median(1001, || annals::q(TEXT).expect("sound"));
+    let question = annals::q(TEXT).expect("sound").over(db);
+    let run = median(1001, || question.run().expect("an answer"));
+    let told: Vec<_> = (0..1001).map(|_| question.explain().expect("a plan")).collect();
+    let middle = |part: fn(&annals::Explain) -> Option<Duration>| {
+        let mut times: Vec<Duration> = told.iter().filter_map(part).collect();
+        times.sort();
+        times.get(times.len() / 2).copied().unwrap_or_default()
+    };
+    println!(
+        "a question about one entity: {:.1} us to read its text, {:.1} us to answer; of that {:.1} us check and plan, {:.1} us run",
+        micros(read),
+        micros(run),
+        micros(middle(|told| told.planning)),
+        micros(middle(|told| told.running)),
+    );
 }

@@ -1,8 +1,8 @@
 //! Queries that were read, by their text: the same text asked again is not read again.
 //!
 //! A store has one of these for all of its databases, for what a query is does not depend on facts: names are looked up
-//! when it is asked. Plans are not kept, because they are made from the counts and inputs of the moment; planning a
-//! question about one entity takes about as long as running it, and a plan for other counts can cost any factor.
+//! when it is asked. Plans are not kept, because they are made from the counts and inputs of the moment: a plan for other
+//! counts can cost any factor.
 //! Bounded by text: when the young are as much as they may be they become the old, and the old before them are forgotten;
 //! whoever is asked for again becomes young again.
 

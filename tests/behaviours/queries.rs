@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use annals::{Arg, Budget, Connection, Edn};
 
@@ -251,7 +252,7 @@ fn a_comparison_has_two_sides() {
     }
 }
 
-/// Check 110: the library's bounds are a number of rows, and a flag that another thread sets.
+/// Check 110: bounds are a time, a number of rows, and a flag that another thread sets.
 #[test]
 fn a_query_that_takes_too_much_is_stopped_and_the_database_goes_on() {
     let conn = busy();
@@ -261,6 +262,10 @@ fn a_query_that_takes_too_much_is_stopped_and_the_database_goes_on() {
     let product = "[:find (count ?x) . :where [_ :boat/fuel ?x] [_ :boat/fuel ?y] [_ :boat/fuel ?z]
                     [(< ?x ?y)] [(< ?y ?z)]]";
     let question = annals::q(product).expect("a query").over(&db);
+    let late = annals::q(&product.replace(":where", ":timeout 1 :where")).expect("a query").over(&db);
+    assert_eq!(late.run().expect_err("too late").keyword(), "db.error/timeout");
+    let error = question.clone().timeout(Duration::from_millis(1)).run().expect_err("too late");
+    assert_eq!((error.keyword(), error.category()), ("db.error/timeout", annals::Category::Interrupted));
     let rows = Budget { rows: Some(10_000), ..Budget::default() };
     let error = question.clone().budget(rows).run().expect_err("too many rows");
     assert_eq!(error.keyword(), "db.error/budget-exceeded");

@@ -268,8 +268,8 @@ mod tests {
             [Way::Forward(n), Way::Forward(reference), Way::Back(reference), Way::All(&[]), Way::All(&[n])];
         for way in ways {
             for most in [1, 2, usize::MAX] {
-                let probed = found(&Counted(build.now(), u64::MAX), &entities, way, most);
-                let streamed = found(&Counted(build.now(), 0), &entities, way, most);
+                let probed = found(&Counted(build.history(), u64::MAX), &entities, way, most);
+                let streamed = found(&Counted(build.history(), 0), &entities, way, most);
                 assert_eq!(probed, streamed);
                 assert!(probed.iter().flatten().count() > 5);
                 for rows in probed {
@@ -288,7 +288,7 @@ mod tests {
             "x/n",
             (0..many).rev().map(Value::Long),
         );
-        let least = found(&build.now(), &[e(1)], Way::Forward(AttrId(100)), 2);
+        let least = found(&build.history(), &[e(1)], Way::Forward(AttrId(100)), 2);
         assert_eq!(least, [vec![(100, Value::Long(0)), (100, Value::Long(1))]]);
     }
 }
