@@ -116,8 +116,11 @@ fn value(arg: &QueryArg) -> Option<&Edn> {
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "a run is repeated from its seed")]
 fn random_questions_have_the_naive_answer() {
-    let first = setting("ANNALS_SEED", 1).wrapping_mul(1_000_000);
+    let seed = setting("ANNALS_SEED", 1);
+    let first = seed.wrapping_mul(1_000_000);
+    println!("ANNALS_SEED={seed}");
     let asked =
         |seed| catch_unwind(|| ask(seed)).unwrap_or_else(|_| panic!("the question of seed {seed} panicked"));
     let outcomes: Vec<Outcome> =
@@ -126,5 +129,5 @@ fn random_questions_have_the_naive_answer() {
     let told =
         [count(Outcome::Rows), count(Outcome::Nothing), count(Outcome::Refused), count(Outcome::TooLarge)];
     // A generator that only makes empty or refused questions would prove nothing.
-    assert!(told[0] * 6 > outcomes.len(), "rows, nothing, refused, too large: {told:?}");
+    assert!(told[0] * 8 > outcomes.len(), "rows, nothing, refused, too large: {told:?}");
 }
