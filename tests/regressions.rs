@@ -29,7 +29,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use annals::{Answer, Arg, Budget, Connection, Db, Edn, Options};
+use annals::{Arg, Budget, Connection, Db, Edn, Options};
+use annals_tests::shown;
 
 const NONE: [Arg; 0] = [];
 
@@ -83,21 +84,10 @@ fn rest(conn: &Connection) {
     conn.sync_index(t, Duration::from_secs(60)).expect("trees at rest");
 }
 
-fn text(answer: Answer) -> String {
-    let sorts = matches!(answer, Answer::Relation(_) | Answer::Collection(_));
-    match answer.into_edn() {
-        Edn::Vector(mut rows) if sorts => {
-            rows.sort();
-            Edn::Vector(rows).to_string()
-        }
-        edn => edn.to_string(),
-    }
-}
-
 /// The answer as text, sorted where it has no order.
 #[track_caller]
 fn ask(db: &Db, query: &str, args: impl IntoIterator<Item = Arg>) -> String {
-    text(db.q(query, args).unwrap_or_else(|error| panic!("{query}\n{error}")))
+    shown(db.q(query, args).unwrap_or_else(|error| panic!("{query}\n{error}")))
 }
 
 #[track_caller]
@@ -377,19 +367,25 @@ fn double_recursion_and_pulls_in_circles_end() {
     }
 }
 
+/// Three nodes: a small one tagged red, one without a tag, a large one tagged blue.
+fn three(conn: &Connection) -> Db {
+    done(conn, "[{:n/id 1 :n/size 10 :n/tag :red} {:n/id 2 :n/size 20} {:n/id 3 :n/size 30 :n/tag :blue}]");
+    conn.db()
+}
+
+/// The `?i` of these clauses, with inputs of these names.
+#[track_caller]
+fn ids(db: &Db, clauses: &str, args: &[&str], inputs: &str) -> String {
+    let query = format!("[:find [?i ...] :in $ {inputs} :where {clauses}]");
+    ask(db, &query, args.iter().map(|text| arg(text)))
+}
+
 /// Number 7: negation of inputs, of nothing shared, and before its variables are bound.
 #[test]
 fn negation_is_a_gate_where_it_shares_nothing() {
     for conn in databases() {
-        done(
-            &conn,
-            "[{:n/id 1 :n/size 10 :n/tag :red} {:n/id 2 :n/size 20} {:n/id 3 :n/size 30 :n/tag :blue}]",
-        );
-        let db = conn.db();
-        let ids = |clauses: &str, args: &[&str], inputs: &str| {
-            let query = format!("[:find [?i ...] :in $ {inputs} :where {clauses}]");
-            ask(&db, &query, args.iter().map(|text| arg(text)))
-        };
+        let db = three(&conn);
+        let ids = |clauses: &str, args: &[&str], inputs: &str| ids(&db, clauses, args, inputs);
         // Only inputs inside.
         for (x, want) in [("1", "[1 2 3]"), ("9", "[]")] {
             assert_eq!(ids("[?e :n/id ?i] (not [(> ?x 5)])", &[x], "?x"), want);
@@ -415,15 +411,8 @@ fn negation_is_a_gate_where_it_shares_nothing() {
 #[test]
 fn an_or_join_sees_only_what_it_lists() {
     for conn in databases() {
-        done(
-            &conn,
-            "[{:n/id 1 :n/size 10 :n/tag :red} {:n/id 2 :n/size 20} {:n/id 3 :n/size 30 :n/tag :blue}]",
-        );
-        let db = conn.db();
-        let ids = |clauses: &str, args: &[&str], inputs: &str| {
-            let query = format!("[:find [?i ...] :in $ {inputs} :where {clauses}]");
-            ask(&db, &query, args.iter().map(|text| arg(text)))
-        };
+        let db = three(&conn);
+        let ids = |clauses: &str, args: &[&str], inputs: &str| ids(&db, clauses, args, inputs);
         let unlisted = "[?e :n/id ?i] (or-join [?e] [?e :n/size ?s] [?e :n/tag ?s])";
         assert_eq!(ids(unlisted, &["10"], "?s"), "[1 2 3]");
         let listed = "[?e :n/id ?i] (or-join [?e ?s] [?e :n/size ?s] [?e :n/tag ?s])";
@@ -556,7 +545,7 @@ fn aggregates_do_not_depend_on_the_way() {
             let given = annals::q(&format!("{find} :with ?i :in [[?i ?s]]]")).expect("a query");
             let rows: String = sizes.iter().enumerate().map(|(id, size)| format!("[{id} {size}] ")).collect();
             let given = given.arg(arg(&format!("[{rows}]"))).run().expect("an answer");
-            assert_eq!(text(given), bag[0], "{aggregate} of {list}");
+            assert_eq!(shown(given), bag[0], "{aggregate} of {list}");
         }
         let of = |aggregate: &str, with: &str| {
             ask(&db, &format!("[:find ({aggregate} ?s) . {with} :where [?e :n/size ?s]]"), NONE)
@@ -565,7 +554,7 @@ fn aggregates_do_not_depend_on_the_way() {
         assert_eq!((of("count", ""), of("count", ":with ?e")), ("6".into(), "7".into()));
         // Of the whole population, not of a sample.
         let four = annals::q("[:find (variance ?x) . :in [?x ...]]").expect("a query").arg(arg("[1 2 3 4]"));
-        assert_eq!(text(four.run().expect("an answer")), "1.25");
+        assert_eq!(shown(four.run().expect("an answer")), "1.25");
     }
 }
 

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use annals::{Answer, Arg, Clock, Connection, Db, Edn, Error, Options, TxReport};
+use annals::{Arg, Clock, Connection, Db, Edn, Error, Options, TxReport};
+use annals_tests::shown;
 
 const SCHEMA: &str = "[
   {:db/ident :port/code :db/valueType :db.type/string :db/cardinality :db.cardinality/one
@@ -53,15 +54,7 @@ pub(crate) const NONE: [Arg; 0] = [];
 /// The answer to a query as text; what has no order of its own is sorted.
 #[track_caller]
 pub(crate) fn ask(db: &Db, query: &str, args: impl IntoIterator<Item = Arg>) -> String {
-    let answer = db.q(query, args).unwrap_or_else(|error| panic!("{query}\n{error}"));
-    let sorts = matches!(answer, Answer::Relation(_) | Answer::Collection(_));
-    match answer.into_edn() {
-        Edn::Vector(mut rows) if sorts => {
-            rows.sort();
-            Edn::Vector(rows).to_string()
-        }
-        edn => edn.to_string(),
-    }
+    shown(db.q(query, args).unwrap_or_else(|error| panic!("{query}\n{error}")))
 }
 
 /// Why a query is refused.

@@ -8,7 +8,10 @@ pub mod binary;
 pub mod conformance;
 pub mod data;
 pub mod http;
+mod shown;
 pub mod text;
+
+pub use shown::shown;
 
 use std::path::PathBuf;
 

@@ -107,6 +107,13 @@ impl Expr {
         }
     }
 
+    /// True if an aggregate stands in it.
+    pub fn aggregates(&self) -> bool {
+        let mut found = false;
+        self.walk(&mut |part| found |= matches!(part, Expr::Aggregate(_)));
+        found
+    }
+
     /// The variables, those inside of aggregates too.
     pub fn vars(&self) -> Vec<&Var> {
         let mut vars = Vec::new();

@@ -22,7 +22,7 @@ use super::{Env, Envs, Vars, only};
 pub(super) fn rows(query: &Query, own: &Functions, envs: &Envs, meter: &Meter) -> Result<Vec<Vec<Edn>>> {
     let of_having = query.having.iter().flat_map(|expr| expr.grouping_vars());
     let keys: Vars = grouping_vars(query).into_iter().chain(of_having).cloned().collect();
-    let aggregates = query.find.exprs().chain(&query.having).any(has_aggregate);
+    let aggregates = query.find.exprs().chain(&query.having).any(Expr::aggregates);
     let mut groups: BTreeMap<Env, Vec<&Env>> = BTreeMap::new();
     for env in envs {
         meter.tick()?;
@@ -44,12 +44,6 @@ pub(super) fn rows(query: &Query, own: &Functions, envs: &Envs, meter: &Meter) -
         rows.push(elements.collect::<Result<_>>()?);
     }
     Ok(rows)
-}
-
-fn has_aggregate(expr: &Expr) -> bool {
-    let mut found = false;
-    expr.walk(&mut |part| found |= matches!(part, Expr::Aggregate(_)));
-    found
 }
 
 fn value(expr: &Expr, own: &Functions, group: &[&Env]) -> Result<Edn> {

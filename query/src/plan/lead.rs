@@ -42,7 +42,9 @@ impl Planner<'_> {
         scope: &Scope,
         inputs: &Inputs,
     ) -> Result<Option<Lead>> {
-        if self.options.early == Some(false) || !query.having.is_empty() || query.find.exprs().any(aggregates)
+        if self.options.early == Some(false)
+            || !query.having.is_empty()
+            || query.find.exprs().any(Expr::aggregates)
         {
             return Ok(None);
         }
@@ -65,15 +67,17 @@ impl Planner<'_> {
         }))
     }
 
-    /// True if facts of a leading pattern in their order lead to the rows that are wanted sooner than a plan that makes
-    /// `all` rows at the end and `made` on the way.
-    pub(super) fn is_worth_leading(&self, lead: &Lead, goals: &[Goal], all: f64, made: f64) -> bool {
-        let Some(count) = goals.iter().filter_map(|goal| leads(goal, lead.var)).map(|goal| goal.count).min()
-        else {
-            return false;
-        };
-        let needed = lead.rows as f64 * (count as f64 / all.max(1.0)).max(1.0);
-        self.options.early == Some(true) || (count >= FACTS_MIN && 4.0 * needed < made)
+    /// The facts of the smallest pattern that can lead, if they are so many that it may be worth it.
+    pub(super) fn leading_facts(&self, lead: &Lead, goals: &[Goal]) -> Option<u64> {
+        let facts = goals.iter().filter_map(|goal| leads(goal, lead.var)).map(|goal| goal.count).min()?;
+        (facts >= FACTS_MIN || self.options.early == Some(true)).then_some(facts)
+    }
+
+    /// True if so many facts in their order lead to the rows that are wanted sooner than a plan that makes `all` rows at
+    /// the end and `made` on the way.
+    pub(super) fn is_worth_leading(&self, lead: &Lead, facts: u64, all: f64, made: f64) -> bool {
+        let needed = lead.rows as f64 * (facts as f64 / all.max(1.0)).max(1.0);
+        self.options.early == Some(true) || 4.0 * needed < made
     }
 }
 
@@ -84,10 +88,4 @@ pub(super) fn leads(goal: &Goal, var: VarId) -> Option<&Match> {
     let [e, _, v, t, added] = goal.places;
     let plain = t == Place::Blank && added == Place::Blank && e != v && e.var().is_some();
     (ordered && plain && v == Place::Var(var)).then_some(goal)
-}
-
-fn aggregates(expr: &Expr) -> bool {
-    let mut found = false;
-    expr.walk(&mut |part| found |= matches!(part, Expr::Aggregate(_)));
-    found
 }

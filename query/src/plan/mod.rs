@@ -5,8 +5,9 @@
 //! ```
 //!
 //! [`goals`] replaces names by what they stand for (variables by numbers, idents by entities, small rules by their
-//! bodies); `canonical` forgets how they were written down; [`order`] puts the goals in the order in which they are cheapest; what is left of rules goes to
-//! [`crate::rules`]. A plan never decides what an answer is, only how it is found.
+//! bodies); `canonical` forgets how they were written down; [`order`] puts the goals in the order in which they are
+//! cheapest, `cyclic` and [`lead`] first where these promise less; what is left of rules goes to [`crate::rules`]. A plan
+//! never decides what an answer is, only how it is found.
 
 mod canonical;
 mod cyclic;
@@ -105,15 +106,14 @@ pub fn plan(
         true => planner.lead(query, &deciding, &scope, inputs)?,
         false => None,
     };
-    let pattern =
-        lead.as_ref().and_then(|lead| goals.iter().find(|goal| lead::leads(goal, lead.var).is_some()));
-    let (Some(lead), true) = (lead, pattern.is_some()) else {
+    let facts = lead.as_ref().and_then(|lead| planner.leading_facts(lead, &goals));
+    let (Some(lead), Some(facts)) = (lead, facts) else {
         let block = planner.order(goals, &given, &want, start.rows as f64)?;
         return Ok(Plan { block, start, basis, names: planner.names, options, lead: None });
     };
     let mut block = planner.order(goals.clone(), &given, &want, start.rows as f64)?;
     let (all, made) = (block.steps.last().map_or(1.0, |step| step.estimate), made(&block));
-    let leads = planner.is_worth_leading(&lead, &goals, all, made);
+    let leads = planner.is_worth_leading(&lead, facts, all, made);
     if leads {
         planner.lead = Some(lead.var);
         block = planner.order(goals, &given, &want, start.rows as f64)?;

@@ -107,11 +107,15 @@ pub fn natural(table: Table, right: Table, live: &[VarId], meter: &Meter) -> Res
     Ok(Table { distinct, ..joined })
 }
 
+/// As [`natural`], with all columns of both.
+pub fn whole(table: Table, right: Table, meter: &Meter) -> Result<Table> {
+    let live: Vec<VarId> = table.vars.iter().chain(&right.vars).copied().collect();
+    natural(table, right, &live, meter)
+}
+
 /// The rows of `rows`, whose columns are matched by position with `places`, joined with `table`.
 pub fn with_places(rows: &Table, places: &[Place], table: Table, meter: &Meter) -> Result<Table> {
-    let narrowed = matching(rows, places, meter)?;
-    let live: Vec<VarId> = table.vars.iter().chain(&narrowed.vars).copied().collect();
-    natural(table, narrowed, &live, meter)
+    whole(table, matching(rows, places, meter)?, meter)
 }
 
 /// The rows that agree with the places' constants and repeated variables, as columns of the places' variables.

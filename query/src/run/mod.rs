@@ -170,13 +170,11 @@ impl<'q> Run<'q> {
             Op::Or { given, on, branches } => union::run(self, given, on, branches, table)?,
             Op::Star(block) => {
                 let found = self.block(block, Table::unit())?;
-                let live: Vec<_> = table.vars.iter().chain(&found.vars).copied().collect();
-                join::natural(table, found, &live, self.meter)?
+                join::whole(table, found, self.meter)?
             }
             Op::Leap(goals, vars) => {
                 let found = leap::run(self, goals, vars)?;
-                let live: Vec<_> = table.vars.iter().chain(&found.vars).copied().collect();
-                join::natural(table, found, &live, self.meter)?
+                join::whole(table, found, self.meter)?
             }
             Op::Rule(call, compiled) => rules::run(self, step, call, compiled, table)?,
             Op::Known(known) => {
