@@ -10,7 +10,7 @@ use annals_storage::index::{self, Collected, Progress as VerifyProgress, Report 
 
 use crate::database::Db;
 use crate::error::Result;
-use crate::input::TxData;
+use crate::input::TxRequest;
 use crate::log::Log;
 use crate::transact::TxReport;
 use crate::transactor::{Pending, Transactor};
@@ -53,14 +53,14 @@ impl Connection {
     }
 
     /// Carries a transaction out: durable on return.
-    pub fn transact(&self, tx: impl Into<TxData>) -> Result<TxReport> {
+    pub fn transact(&self, tx: impl Into<TxRequest>) -> Result<TxReport> {
         self.submit(tx)?.wait()
     }
 
     /// Hands the transaction over and returns at once; `busy` if the queue is full. The order of calls is the order of
     /// t. Text is read here, by the caller's thread.
-    pub fn submit(&self, tx: impl Into<TxData>) -> Result<Pending> {
-        self.transactor.submit(tx.into().form()?)
+    pub fn submit(&self, tx: impl Into<TxRequest>) -> Result<Pending> {
+        self.transactor.submit(tx.into().read()?)
     }
 
     /// Waits until the basis is at least `t`.

@@ -20,7 +20,7 @@ use annals_storage::snapshot::View;
 
 use crate::basis::{Basis, with_ref};
 use crate::error::{Error, Result};
-use crate::input::{EntityName, TxData};
+use crate::input::{EntityName, Request, TxData};
 use crate::names;
 use crate::schema::{Attr, bootstrap};
 use crate::stats;
@@ -208,9 +208,9 @@ impl Db {
             return Err(Error::incorrect("db.error/unsupported-on-history", "a history cannot be added to")
                 .with_hint("use `with` on the value before `history`"));
         }
-        let data = tx.into().form()?;
-        let outcome = transact::run(&self.basis, &data, now)?;
-        let after = Db { basis: Arc::new(outcome.after), ..self.clone() };
+        let request = Request::from(tx.into().form()?);
+        let outcome = transact::run(&self.basis, &request, now)?;
+        let after = Db { basis: outcome.after, ..self.clone() };
         Ok(TxReport::new(self.clone(), after, &outcome.tx, outcome.tempids))
     }
 

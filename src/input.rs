@@ -5,6 +5,7 @@ use annals_query::edn::{self, Edn, Form};
 use annals_storage::datom::{EntityId, Keyword};
 
 use crate::error::Result;
+use crate::transact::key::Key;
 
 /// Transaction data: EDN text (one vector), a form, or EDN values.
 ///
@@ -68,6 +69,80 @@ impl From<Edn> for TxData {
 impl From<Vec<Edn>> for TxData {
     fn from(edns: Vec<Edn>) -> TxData {
         TxData::from(Edn::Vector(edns))
+    }
+}
+
+/// A transaction and what goes with it: a key by which it is recognised when it is sent again, and what it takes for
+/// granted.
+///
+/// Anything that is transaction data is a request without either.
+///
+/// ```
+/// # let conn = annals::connect("mem:")?.database("main")?;
+/// use annals::TxRequest;
+/// let order = || TxRequest::from("[{:db/ident :order/first}]").key("order-1");
+/// let first = conn.transact(order())?;
+/// // Sent again, say because the answer was lost: it is not carried out a second time.
+/// let again = conn.transact(order())?;
+/// assert_eq!((again.t, again.replayed), (first.t, true));
+/// // Other data under the same key is refused.
+/// let other = TxRequest::from("[{:db/ident :order/second}]").key("order-1");
+/// assert_eq!(conn.transact(other).unwrap_err().keyword(), "db.error/idempotency-key-reused");
+/// // Something that must still be so.
+/// let stale = TxRequest::from("[{:db/ident :order/third}]").expect("{:basis 0}");
+/// assert_eq!(conn.transact(stale).unwrap_err().keyword(), "db.error/expectation-failed");
+/// # Ok::<(), annals::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct TxRequest {
+    data: TxData,
+    key: Option<String>,
+    expectations: Vec<TxData>,
+}
+
+impl TxRequest {
+    /// The same request under a key of up to 200 bytes, which no other request of this database has. What came of it is
+    /// kept for good, and given again whenever the same request is sent with the same key.
+    #[must_use]
+    pub fn key(self, key: impl Into<String>) -> TxRequest {
+        TxRequest { key: Some(key.into()), ..self }
+    }
+
+    /// The same request with one more expectation, in EDN: it is refused as `db.error/expectation-failed` if the state
+    /// before is not as expected. docs/transactions.md lists the forms.
+    #[must_use]
+    pub fn expect(mut self, expectation: impl Into<TxData>) -> TxRequest {
+        self.expectations.push(expectation.into());
+        self
+    }
+
+    /// The request, read.
+    pub(crate) fn read(self) -> Result<Request> {
+        let data = self.data.form()?;
+        let expectations: Vec<Form> =
+            self.expectations.into_iter().map(TxData::form).collect::<Result<_>>()?;
+        let key = self.key.map(|key| Key::new(key, &data, &expectations)).transpose()?;
+        Ok(Request { data, key, expectations })
+    }
+}
+
+impl<D: Into<TxData>> From<D> for TxRequest {
+    fn from(data: D) -> TxRequest {
+        TxRequest { data: data.into(), key: None, expectations: Vec::new() }
+    }
+}
+
+/// A request that was read.
+#[derive(Clone, Debug)]
+pub(crate) struct Request {
+    pub(crate) data: Form,
+    pub(crate) key: Option<Key>,
+    pub(crate) expectations: Vec<Form>,
+}
+
+impl From<Form> for Request {
+    fn from(data: Form) -> Request {
+        Request { data, key: None, expectations: Vec::new() }
     }
 }
 

@@ -44,6 +44,7 @@
 //! be replaced, and prints nothing. [`Db`] and [`Connection`] are cheap to clone and to send to other threads.
 
 mod basis;
+mod code;
 mod connection;
 mod database;
 mod diff;
@@ -87,13 +88,14 @@ pub use annals_storage::index::{
     Settings as IndexSettings,
 };
 
+pub use code::{Code, Context, Refusal};
 pub use connection::Connection;
 pub use database::{AttributeInfo, Db};
 pub use diff::{Diff, diff};
 pub use entity::{Entity, Field};
 pub use error::{Error, Result};
 pub use index_pull::IndexPull;
-pub use input::{EntityName, TxData};
+pub use input::{EntityName, TxData, TxRequest};
 pub use log::{Log, Tx};
 pub use options::Options;
 pub use question::{Arg, Question, q};

@@ -5,24 +5,29 @@
 //! value of several, unique ones that are shared. Everything is judged on the state after, with the facts it breaks.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use annals_query::edn::Edn;
 use annals_storage::datom::{AttrId, EntityId, Keyword, Partition, Pattern, Tag, Value};
-use annals_storage::log::{LoggedTx, Op};
+use annals_storage::log::{LogDatom, LoggedTx, Op};
 use annals_storage::snapshot::View;
 
+use super::ensure::unknown_predicate;
 use super::problem::{self, Problems};
 use super::value::{self, TUPLE_ARITY};
 use crate::basis::Basis;
+use crate::code;
+use crate::database::Db;
 use crate::error::{Error, Result};
-use crate::schema::{self, Attr, Tuple, bootstrap as at};
+use crate::schema::{self, Attr, Invariant, Tuple, bootstrap as at};
 
 /// The most offending facts an error lists.
 const LISTED: usize = 20;
 
 /// Judges every attribute and ident that the transaction touched.
-pub(super) fn check(before: &Basis, after: &Basis, tx: &LoggedTx) -> Result<()> {
+pub(super) fn check(before: &Basis, after: &Arc<Basis>, tx: &LoggedTx) -> Result<()> {
     let mut problems = Problems::default();
+    declared(after, tx, &mut problems)?;
     let mut touched: Vec<EntityId> = Vec::new();
     for datom in tx.datoms.iter().filter(|datom| schema::defines(datom.a)) {
         match &datom.v {
@@ -50,6 +55,29 @@ pub(super) fn check(before: &Basis, after: &Basis, tx: &LoggedTx) -> Result<()> 
         problems.keep(attribute(before, after, e));
     }
     problems.settle()
+}
+
+/// Code, predicates and constraints can be read and found.
+fn declared(after: &Arc<Basis>, tx: &LoggedTx, problems: &mut Problems) -> Result<()> {
+    const DECLARES: [AttrId; 5] = [at::FN, at::FN_LANG, at::CONSTRAINT, at::ATTR_PREDS, at::ENTITY_PREDS];
+    let is_declaration = |datom: &&LogDatom| datom.op == Op::Assert && DECLARES.contains(&datom.a);
+    let mut declarations = tx.datoms.iter().filter(is_declaration).peekable();
+    if declarations.peek().is_none() {
+        return Ok(());
+    }
+    let db = Db::new(Arc::clone(after));
+    for datom in declarations {
+        let done = match &datom.v {
+            Value::String(text) if datom.a == at::CONSTRAINT => Invariant::read(text).map(drop),
+            Value::Symbol(pred) => match code::is_predicate(&db, pred, datom.a == at::ENTITY_PREDS)? {
+                true => Ok(()),
+                false => Err(unknown_predicate(pred)),
+            },
+            _ => code::check(&db, datom.e),
+        };
+        problems.keep(done.map_err(|error| error.with_data("db.error/entity", datom.e)));
+    }
+    Ok(())
 }
 
 /// Names in `db` and what is below it are the database's own; partitions are named by users.

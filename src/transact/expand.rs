@@ -11,10 +11,13 @@ use annals_storage::anomaly::Category;
 use annals_storage::datom::{EntityId, Keyword, Tag, Value};
 use hashbrown::HashMap;
 
+use super::call::Calls;
+use super::ensure::Ensure;
 use super::problem::{self, Problems};
 use super::value::{self, Misfit};
-use super::{DraftFact, Ent, Request, Temp, Val};
+use super::{Deferred, DraftFact, Ent, Temp, Val};
 use crate::basis::Basis;
+use crate::database::Db;
 use crate::error::{Error, Result, brief};
 use crate::names;
 use crate::schema::{self, Attr, bootstrap as at};
@@ -29,7 +32,8 @@ pub(super) const TX_TEMPID: &str = "datomic.tx";
 #[derive(Default)]
 pub(super) struct Draft {
     pub(super) facts: Vec<DraftFact>,
-    pub(super) requests: Vec<Request>,
+    pub(super) deferred: Vec<Deferred>,
+    pub(super) ensures: Vec<Ensure<Ent>>,
     pub(super) temps: Vec<TempUse>,
 }
 
@@ -48,8 +52,8 @@ pub(super) struct TempUse {
     pub(super) span: Option<Span>,
 }
 
-/// Takes transaction data apart.
-pub(super) fn expand(before: &Basis, data: &Form) -> Result<Draft> {
+/// Takes transaction data apart. `instant` is what functions are told the time is.
+pub(super) fn expand(before: &Arc<Basis>, data: &Form, instant: i64) -> Result<Draft> {
     let (FormKind::Vector(forms) | FormKind::List(forms)) = &data.kind else {
         let message = format!("transaction data is a vector of maps and lists, not a {}", kind_name(data));
         return Err(invalid(data, message));
@@ -57,7 +61,9 @@ pub(super) fn expand(before: &Basis, data: &Form) -> Result<Draft> {
     let tx = EntityId::of_t(before.t + 1);
     let draft = Draft { facts: Vec::with_capacity(forms.len()), ..Draft::default() };
     let problems = Problems::default();
-    let mut expander = Expander { before, tx, draft, problems, temps: HashMap::new(), depth: 0 };
+    let db = Db::new(Arc::clone(before));
+    let (temps, calls) = (HashMap::new(), Calls::default());
+    let mut expander = Expander { before, db, instant, tx, draft, problems, temps, depth: 0, calls };
     for form in forms {
         let done = expander.form(form);
         expander.problems.keep(done);
@@ -66,13 +72,17 @@ pub(super) fn expand(before: &Basis, data: &Form) -> Result<Draft> {
     Ok(expander.draft)
 }
 
-struct Expander<'b> {
+pub(super) struct Expander<'b> {
     before: &'b Basis,
+    /// The state before, as functions see it.
+    pub(super) db: Db,
+    pub(super) instant: i64,
     tx: EntityId,
     draft: Draft,
     problems: Problems,
     temps: HashMap<Arc<str>, Temp>,
     depth: usize,
+    pub(super) calls: Calls,
 }
 
 fn invalid(form: &Form, message: String) -> Error {
@@ -93,7 +103,7 @@ fn kind_name(form: &Form) -> &'static str {
 }
 
 impl<'b> Expander<'b> {
-    fn form(&mut self, form: &Form) -> Result<()> {
+    pub(super) fn form(&mut self, form: &Form) -> Result<()> {
         match &form.kind {
             FormKind::Map(pairs) => self.map(form, pairs).map(|_| ()),
             FormKind::List(parts) | FormKind::Vector(parts) => self.list(form, parts),
@@ -126,17 +136,15 @@ impl<'b> Expander<'b> {
             ("db/cas" | "db.fn/cas", _) => {
                 Err(arity(form, ":db/cas takes an entity, an attribute, the old value and the new one"))
             }
-            _ => {
-                let message =
-                    format!("{} is no operation and no function of this database", operation.to_edn());
-                Err(Error::incorrect("db.error/not-a-data-function", message)
-                    .with_hint("there are :db/add, :db/retract, :db/retractEntity and :db/cas")
-                    .at(operation.span))
-            }
+            _ => self.call(form, operation, args),
         }
     }
 
     fn add(&mut self, form: &Form, e: &Form, a: &Form, v: &Form) -> Result<()> {
+        if is_ensure(a) {
+            let e = self.entity(e)?;
+            return self.ensure(e, v);
+        }
         let attr = self.attribute(a)?;
         let e = self.entity(e)?;
         let v = self.value(attr, v)?;
@@ -154,7 +162,7 @@ impl<'b> Expander<'b> {
     fn retract_all(&mut self, form: &Form, e: &Form, a: &Form) -> Result<()> {
         let attr = self.attribute(a)?;
         let e = self.entity(e)?;
-        self.draft.requests.push(Request::RetractAll { e, a: attr.id(), span: form.span });
+        self.draft.deferred.push(Deferred::RetractAll { e, a: attr.id(), span: form.span });
         Ok(())
     }
 
@@ -165,9 +173,9 @@ impl<'b> Expander<'b> {
         }
         if let FormKind::Atom(Edn::String(_)) = &e.kind {
             let e = self.entity(e)?;
-            self.draft.requests.push(Request::RetractEntity { e });
+            self.draft.deferred.push(Deferred::RetractEntity { e });
         } else if let Some(found) = self.look_up(e)? {
-            self.draft.requests.push(Request::RetractEntity { e: Ent::Known(found) });
+            self.draft.deferred.push(Deferred::RetractEntity { e: Ent::Known(found) });
         }
         Ok(())
     }
@@ -194,7 +202,7 @@ impl<'b> Expander<'b> {
         };
         let new = self.value(attr, new)?;
         self.anchor(e, attr);
-        self.draft.requests.push(Request::Swap { e, a: attr.id(), old, new, span: form.span });
+        self.draft.deferred.push(Deferred::Swap { e, a: attr.id(), old, new, span: form.span });
         Ok(())
     }
 
@@ -238,6 +246,12 @@ impl<'b> Expander<'b> {
                     expander.assert(from, attr, v, part.span)
                 })
             }
+            _ if is_ensure(key) => match &v.kind {
+                FormKind::Vector(specs) | FormKind::Set(specs) if !self.is_lookup_ref(specs) => {
+                    specs.iter().try_for_each(|spec| self.ensure(e, spec))
+                }
+                _ => self.ensure(e, v),
+            },
             _ => {
                 let attr = self.attribute(key)?;
                 self.each_value(attr, attr.is_many(), v, &mut |expander, part| {
@@ -246,6 +260,17 @@ impl<'b> Expander<'b> {
                 })
             }
         }
+    }
+
+    /// The entity is to be judged by a spec.
+    fn ensure(&mut self, e: Ent, spec: &Form) -> Result<()> {
+        let found = self.existing(spec)?;
+        self.draft.ensures.push(Ensure { e, spec: found, span: spec.span });
+        Ok(())
+    }
+
+    fn is_lookup_ref(&self, parts: &[Form]) -> bool {
+        matches!(parts, [first, _] if self.is_unique(first))
     }
 
     /// One value, or each of a collection where `many` are allowed.
@@ -268,7 +293,7 @@ impl<'b> Expander<'b> {
     /// True if a sequence given to an attribute of many values is a single one: a lookup ref, or a tuple.
     fn is_one_value(&self, attr: &Attr, parts: &[Form]) -> bool {
         match (attr.tag(), parts) {
-            (Tag::Ref, [first, _]) => self.is_unique(first),
+            (Tag::Ref, _) => self.is_lookup_ref(parts),
             (Tag::Tuple, [_, ..]) => parts.iter().all(|part| part.as_seq().is_none()),
             _ => false,
         }
@@ -287,10 +312,14 @@ impl<'b> Expander<'b> {
     fn attribute(&self, name: &Form) -> Result<&'b Attr> {
         let attr = names::attribute(&self.before.schema, name)?;
         match attr.id() {
-            at::ENSURE | at::ATTR_PREDS => {
-                let message = format!("{} is not offered yet", attr.ident());
-                Err(Error::new(Category::Unsupported, "db.error/unsupported", message)
-                    .with_hint("it comes with a later version; nothing was stored")
+            at::ENSURE => {
+                let message = ":db/ensure asks for a check and is never stored";
+                Err(invalid(name, message.to_owned()).with_hint("assert it, with :db/add or in a map"))
+            }
+            at::TX_KEY | at::TX_DIGEST | at::TX_TEMPIDS | at::TX_REFUSAL => {
+                let message = format!("{} is written by the database itself", attr.ident());
+                Err(Error::new(Category::Forbidden, "db.error/protected-attribute", message)
+                    .with_hint("give the key with the request, beside the transaction data")
                     .at(name.span))
             }
             _ => Ok(attr),
@@ -473,6 +502,10 @@ impl<'b> Expander<'b> {
 
 fn arity(form: &Form, message: &str) -> Error {
     invalid(form, format!("{message}: {}", brief(&form.to_edn())))
+}
+
+fn is_ensure(key: &Form) -> bool {
+    matches!(key.as_atom(), Some(Edn::Keyword(name)) if name.as_str() == "db/ensure")
 }
 
 fn is_id(key: &Form) -> bool {

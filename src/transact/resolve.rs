@@ -11,9 +11,10 @@ use annals_storage::anomaly::Category;
 use annals_storage::datom::{AttrId, EntityId, Partition, Value};
 use hashbrown::HashMap;
 
+use super::ensure::Ensure;
 use super::expand::{Draft, TX_TEMPID, TempUse};
 use super::problem::{self, Problems};
-use super::{DraftFact, Ent, Fact, Request, Temp, Val};
+use super::{Deferred, DraftFact, Ent, Fact, Temp, Val};
 use crate::basis::{Basis, Counters};
 use crate::error::{Error, Result, brief};
 use crate::schema::Schema;
@@ -21,6 +22,7 @@ use crate::schema::Schema;
 /// What a transaction says, with ids only.
 pub(super) struct Resolved {
     pub(super) facts: Vec<Fact>,
+    pub(super) ensures: Vec<Ensure<EntityId>>,
     pub(super) holders: Holders,
     pub(super) next: Counters,
     pub(super) tempids: BTreeMap<String, EntityId>,
@@ -53,15 +55,18 @@ pub(super) fn resolve(before: &Basis, draft: Draft) -> Result<Resolved> {
     let settled = Settled { entities };
     let mut facts: Vec<Fact> = Vec::with_capacity(draft.facts.len() + 1);
     facts.extend(draft.facts.into_iter().map(|fact| settled.fact(fact)));
-    for request in draft.requests {
-        answer(before, &settled, request, &mut facts, &mut problems)?;
+    for deferred in draft.deferred {
+        answer(before, &settled, deferred, &mut facts, &mut problems)?;
     }
     problems.settle()?;
+    let ensures = draft.ensures.into_iter();
+    let ensures =
+        ensures.map(|Ensure { e, spec, span }| Ensure { e: settled.entity(e), spec, span }).collect();
     let named =
         draft.temps.iter().zip(&settled.entities).filter_map(|(temp, e)| Some((temp.name.as_ref()?, *e)));
     let mut tempids: BTreeMap<String, EntityId> = named.map(|(name, e)| (name.to_string(), e)).collect();
     tempids.insert(TX_TEMPID.to_owned(), EntityId::of_t(before.t + 1));
-    Ok(Resolved { facts, holders, next, tempids })
+    Ok(Resolved { facts, ensures, holders, next, tempids })
 }
 
 /// Tempids that are one entity, as a forest; the root of each tree knows the entity, if it is there already.
@@ -307,22 +312,22 @@ impl Settled {
     }
 }
 
-/// Turns a request into facts, by what holds before.
+/// Turns what was deferred into facts, by what holds before.
 fn answer(
     before: &Basis,
     settled: &Settled,
-    request: Request,
+    deferred: Deferred,
     facts: &mut Vec<Fact>,
     problems: &mut Problems,
 ) -> Result<()> {
-    match request {
-        Request::RetractAll { e, a, span } => {
+    match deferred {
+        Deferred::RetractAll { e, a, span } => {
             let e = settled.entity(e);
             let values = before.values(e, a)?;
             facts.extend(values.into_iter().map(|(v, _)| Fact { added: false, e, a, v, span }));
         }
-        Request::RetractEntity { e } => retract_entity(before, settled.entity(e), facts)?,
-        Request::Swap { e, a, old, new, span } => {
+        Deferred::RetractEntity { e } => retract_entity(before, settled.entity(e), facts)?,
+        Deferred::Swap { e, a, old, new, span } => {
             let e = settled.entity(e);
             let (old, new) = (old.map(|v| settled.value(v)), settled.value(new));
             let found = before.value(e, a)?.map(|(v, _)| v);

@@ -37,7 +37,6 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use annals_query::edn::Form;
 use annals_storage::anomaly::Category;
 use annals_storage::datom::T;
 use annals_storage::log::{Appended, Log, LogBatch, LogReader};
@@ -47,6 +46,7 @@ use self::writer::{Ends, Writer};
 use crate::database::Db;
 use crate::error::{Error, Result};
 use crate::excise;
+use crate::input::Request;
 use crate::kept::Owner;
 use crate::replay::Opened;
 use crate::transact::TxReport;
@@ -75,7 +75,7 @@ struct Shared {
 }
 
 enum Message {
-    Request(Request),
+    Request(Submitted),
     Appended(Result<Appended>),
     /// The indexer has ended a task.
     Finished(Finished),
@@ -88,8 +88,8 @@ enum Message {
     Stop,
 }
 
-struct Request {
-    data: Form,
+struct Submitted {
+    request: Request,
     reply: SyncSender<Result<TxReport>>,
 }
 
@@ -167,10 +167,10 @@ impl Shared {
         self.waiting.fetch_update(Ordering::AcqRel, Ordering::Acquire, room).is_ok()
     }
 
-    fn answer(&self, request: Request, outcome: Result<TxReport>) {
+    fn answer(&self, submitted: Submitted, outcome: Result<TxReport>) {
         self.waiting.fetch_sub(1, Ordering::AcqRel);
         // Nobody has to wait for an answer.
-        let _ = request.reply.send(outcome);
+        let _ = submitted.reply.send(outcome);
     }
 }
 
@@ -215,21 +215,22 @@ impl Transactor {
     }
 
     /// Hands a transaction to the writer; busy if the queue is full.
-    pub(crate) fn submit(&self, data: Form) -> Result<Pending> {
-        self.offer(data).unwrap_or_else(|_| {
+    pub(crate) fn submit(&self, request: Request) -> Result<Pending> {
+        self.offer(request).unwrap_or_else(|_| {
             let message = format!("{} transactions are waiting already", self.shared.queue);
             Err(Error::new(Category::Busy, "db.error/busy", message)
                 .with_hint("wait for some of the answers, then submit again"))
         })
     }
 
-    /// As [`Transactor::submit`]; gives the data back if the queue is full.
-    pub(crate) fn offer(&self, data: Form) -> Result<Result<Pending>, Form> {
+    /// As [`Transactor::submit`]; gives the request back if the queue is full.
+    #[expect(clippy::result_large_err, reason = "what is given back was the caller's")]
+    pub(crate) fn offer(&self, request: Request) -> Result<Result<Pending>, Request> {
         if !self.shared.enter() {
-            return Err(data);
+            return Err(request);
         }
         let (reply, answer) = sync_channel(1);
-        if self.mailbox.send(Message::Request(Request { data, reply })).is_err() {
+        if self.mailbox.send(Message::Request(Submitted { request, reply })).is_err() {
             self.shared.waiting.fetch_sub(1, Ordering::AcqRel);
             return Ok(Err(gone()));
         }

@@ -6,42 +6,69 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender};
 
 use annals_storage::anomaly::Category;
+use annals_storage::datom::T;
 use annals_storage::log::{Appended, LogBatch, LogReader, LoggedTx};
 
 use super::indexer::Task;
 use super::upkeep::Upkeep;
-use super::{Message, Request, Shared, gone};
+use super::{Message, Shared, Submitted, gone};
 use crate::basis::{Basis, Counters};
 use crate::database::Db;
 use crate::error::{Error, Result};
 use crate::excise;
 use crate::home::Home;
-use crate::transact::{self, TxReport};
+use crate::input::Request;
+use crate::transact::key::{self, Known};
+use crate::transact::{self, Outcome, TxReport};
 
 /// The most datoms that are put into one batch, unless one transaction alone has more.
 const BATCH_DATOMS: usize = 100_000;
 
 /// A request, and what was made of it.
 pub(super) struct Entry {
-    request: Request,
-    verdict: Result<Accepted>,
+    submitted: Submitted,
+    verdict: Verdict,
+}
+
+enum Verdict {
+    /// Something is written for it.
+    Accepted(Accepted),
+    /// Nothing is.
+    Refused(Error),
+    /// Something was written for it before: this transaction.
+    Replayed(T),
 }
 
 struct Accepted {
-    report: TxReport,
+    after: Arc<Basis>,
     tx: LoggedTx,
-    next: Counters,
+    reply: Reply,
     /// True if it wants something removed for ever.
     excises: bool,
 }
 
+/// What is answered once it is durable.
+enum Reply {
+    /// A transaction.
+    Report(TxReport),
+    /// The refusal that the transaction records.
+    Refusal(Error),
+}
+
 impl Entry {
+    fn accepted(&self) -> Option<&Accepted> {
+        match &self.verdict {
+            Verdict::Accepted(accepted) => Some(accepted),
+            _ => None,
+        }
+    }
+
     fn is_accepted(&self) -> bool {
-        self.verdict.is_ok()
+        self.accepted().is_some()
     }
 
     fn datoms(&self) -> usize {
-        self.verdict.as_ref().map_or(0, |accepted| accepted.tx.datoms.len())
+        self.accepted().map_or(0, |accepted| accepted.tx.datoms.len())
     }
 }
 
@@ -132,7 +159,7 @@ impl Writer {
         self.in_flight.is_none()
     }
 
-    fn take(&mut self, request: Request) {
+    fn take(&mut self, request: Submitted) {
         if let Some(why) = &self.closed {
             return self.shared.answer(request, Err(why.clone()));
         }
@@ -142,7 +169,7 @@ impl Writer {
     }
 
     /// Judges a request, and sends it if nothing is under way.
-    pub(super) fn judge_next(&mut self, request: Request) {
+    pub(super) fn judge_next(&mut self, request: Submitted) {
         let entry = self.judge(request);
         self.waiting.push_back(entry);
         if self.is_idle() {
@@ -151,23 +178,19 @@ impl Writer {
     }
 
     /// Judges a request against the speculative state, which goes on from it if it is accepted.
-    fn judge(&mut self, request: Request) -> Entry {
+    fn judge(&mut self, submitted: Submitted) -> Entry {
         let before = Arc::clone(&self.head);
-        let run = || transact::run(&before, &request.data, self.home.now());
-        let outcome = catch_unwind(AssertUnwindSafe(run));
-        let outcome = outcome.unwrap_or_else(|_| {
-            Err(Error::new(Category::Fault, "db.error/fault", "the transaction met a fault of the database")
-                .with_hint("nothing was stored; please report the transaction"))
+        let run = || verdict(&before, &submitted.request, self.home.now());
+        let verdict = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| {
+            Verdict::Refused(
+                Error::new(Category::Fault, "db.error/fault", "the transaction met a fault of the database")
+                    .with_hint("nothing was stored; please report the transaction"),
+            )
         });
-        let verdict = outcome.map(|outcome| {
-            let next = outcome.after.next.clone();
-            self.head = Arc::new(outcome.after);
-            let (db_before, db_after) = (Db::new(before), Db::new(Arc::clone(&self.head)));
-            let report = TxReport::new(db_before, db_after, &outcome.tx, outcome.tempids);
-            let excises = excise::is_request(&outcome.tx);
-            Accepted { report, tx: outcome.tx, next, excises }
-        });
-        Entry { request, verdict }
+        if let Verdict::Accepted(accepted) = &verdict {
+            self.head = Arc::clone(&accepted.after);
+        }
+        Entry { submitted, verdict }
     }
 
     /// Sends what is waiting as one batch; refusals with nothing accepted before them are answered at once.
@@ -182,9 +205,14 @@ impl Writer {
         }
         let mut entries = self.next_entries();
         let (mut txs, mut next) = (Vec::with_capacity(entries.len()), Counters::fresh());
-        for accepted in entries.iter_mut().filter_map(|entry| entry.verdict.as_mut().ok()) {
-            txs.push(std::mem::replace(&mut accepted.tx, LoggedTx { t: 0, instant: 0, datoms: Vec::new() }));
-            next = accepted.next.clone();
+        for entry in &mut entries {
+            if let Verdict::Accepted(accepted) = &mut entry.verdict {
+                txs.push(std::mem::replace(
+                    &mut accepted.tx,
+                    LoggedTx { t: 0, instant: 0, datoms: Vec::new() },
+                ));
+                next = accepted.after.next.clone();
+            }
         }
         let t = txs.last().map_or(self.durable.t, |tx| tx.t);
         let sent = self.home.options.chance.next_id().and_then(|id| {
@@ -240,12 +268,12 @@ impl Writer {
     /// A batch is durable: publishes the state after it.
     fn advance(&mut self, entries: &[Entry]) -> Result<()> {
         self.next_batch(self.seq + 1);
-        let accepted = || entries.iter().filter_map(|entry| entry.verdict.as_ref().ok());
+        let accepted = || entries.iter().filter_map(Entry::accepted);
         let Some(newest) = accepted().next_back() else { return Ok(()) };
         if let Some(first) = accepted().find(|accepted| accepted.excises) {
-            self.note_excision(first.report.t);
+            self.note_excision(first.after.t);
         }
-        self.durable = self.settled(newest.report.db_after.basis())?;
+        self.durable = self.settled(&newest.after)?;
         self.shared.publish(Db::new(Arc::clone(&self.durable)));
         Ok(())
     }
@@ -288,7 +316,7 @@ impl Writer {
         } else {
             let blamed = entries.iter_mut().find(|entry| entry.is_accepted());
             if let Some(entry) = blamed {
-                entry.verdict = Err(error.clone());
+                entry.verdict = Verdict::Refused(error.clone());
             }
             entries.into_iter().for_each(|entry| self.answer(entry));
         }
@@ -306,7 +334,7 @@ impl Writer {
     pub(super) fn judge_again(&mut self) {
         self.head = Arc::clone(&self.durable);
         self.upkeep.forget_seal();
-        let requests: Vec<Request> = self.waiting.drain(..).map(|entry| entry.request).collect();
+        let requests: Vec<Submitted> = self.waiting.drain(..).map(|entry| entry.submitted).collect();
         for request in requests {
             let entry = self.judge(request);
             self.waiting.push_back(entry);
@@ -314,7 +342,31 @@ impl Writer {
     }
 
     fn answer(&self, entry: Entry) {
-        self.shared.answer(entry.request, entry.verdict.map(|accepted| accepted.report));
+        let outcome = match entry.verdict {
+            Verdict::Accepted(Accepted { reply: Reply::Report(report), .. }) => Ok(report),
+            Verdict::Accepted(Accepted { reply: Reply::Refusal(error), .. }) | Verdict::Refused(error) => {
+                Err(error)
+            }
+            Verdict::Replayed(t) => self.replay(t),
+        };
+        self.shared.answer(entry.submitted, outcome);
+    }
+
+    /// What a durable transaction did, told again.
+    fn replay(&self, t: T) -> Result<TxReport> {
+        let mut found = None;
+        self.log.read(t..t + 1, &mut |tx| {
+            found = Some(tx);
+            false
+        })?;
+        let tx = found.ok_or_else(|| {
+            let message = format!("transaction {t} is not in the log, and its request was sent again");
+            Error::new(Category::Fault, "db.error/fault", message)
+        })?;
+        let now = Db::new(Arc::clone(&self.durable));
+        let tempids = key::tempids(&self.durable, t)?;
+        let report = TxReport::new(now.as_of(t.saturating_sub(1)), now.as_of(t), &tx, tempids);
+        Ok(TxReport { replayed: true, ..report })
     }
 
     /// Closes as was asked, once nothing is in flight and the indexer is idle.
@@ -333,10 +385,40 @@ impl Writer {
     pub(super) fn close(&mut self, why: Error) {
         self.head = Arc::clone(&self.durable);
         for entry in std::mem::take(&mut self.waiting) {
-            self.shared.answer(entry.request, Err(why.clone()));
+            self.shared.answer(entry.submitted, Err(why.clone()));
         }
         self.end_upkeep(&why);
         self.closed = Some(why);
         self.shared.wake();
+    }
+}
+
+/// What is to be made of a request in a state.
+fn verdict(before: &Arc<Basis>, request: &Request, now: i64) -> Verdict {
+    let accepted = |outcome: Outcome, reply: Reply| {
+        let excises = excise::is_request(&outcome.tx);
+        Verdict::Accepted(Accepted { after: outcome.after, tx: outcome.tx, reply, excises })
+    };
+    if let Some(key) = &request.key {
+        match key.find(before) {
+            Ok(None) => {}
+            Ok(Some(Known::Committed(t))) => return Verdict::Replayed(t),
+            Ok(Some(Known::Refused(error))) | Err(error) => return Verdict::Refused(error),
+        }
+    }
+    match transact::run(before, request, now) {
+        Ok(mut outcome) => {
+            let (db_before, db_after) = (Db::new(Arc::clone(before)), Db::new(Arc::clone(&outcome.after)));
+            let tempids = std::mem::take(&mut outcome.tempids);
+            let report = TxReport::new(db_before, db_after, &outcome.tx, tempids);
+            accepted(outcome, Reply::Report(report))
+        }
+        Err(error) => match &request.key {
+            Some(key) if key::is_answer(&error) => match key::record(before, key, &error, now) {
+                Ok(outcome) => accepted(outcome, Reply::Refusal(error)),
+                Err(fault) => Verdict::Refused(fault),
+            },
+            _ => Verdict::Refused(error),
+        },
     }
 }
