@@ -2,9 +2,10 @@
 //! in never fails and reading errors come with their place.
 
 use annals_query::edn::{self, Edn, Form};
-use annals_storage::datom::{EntityId, Keyword};
+use annals_storage::anomaly::Category;
+use annals_storage::datom::{AttrId, EntityId, Keyword};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::transact::key::Key;
 
 /// Transaction data: EDN text (one vector), a form, or EDN values.
@@ -116,13 +117,25 @@ impl TxRequest {
         self
     }
 
+    /// The request, read, to be taken in.
+    pub(crate) fn read_for_later(self) -> Result<Request> {
+        if self.key.is_none() {
+            return Err(Error::incorrect(
+                "db.error/invalid-idempotency-key",
+                "a request that is taken in for later needs a key",
+            )
+            .with_hint("what comes of it is found by its key"));
+        }
+        Ok(Request { mode: Mode::TakeIn, ..self.read()? })
+    }
+
     /// The request, read.
     pub(crate) fn read(self) -> Result<Request> {
         let data = self.data.form()?;
         let expectations: Vec<Form> =
             self.expectations.into_iter().map(TxData::form).collect::<Result<_>>()?;
         let key = self.key.map(|key| Key::new(key, &data, &expectations)).transpose()?;
-        Ok(Request { data, key, expectations })
+        Ok(Request { data, key, expectations, mode: Mode::Now })
     }
 }
 
@@ -138,11 +151,50 @@ pub(crate) struct Request {
     pub(crate) data: Form,
     pub(crate) key: Option<Key>,
     pub(crate) expectations: Vec<Form>,
+    pub(crate) mode: Mode,
+}
+
+/// What is to be done with a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Carry it out.
+    Now,
+    /// Take it in, durably, and carry it out afterwards. It has a key.
+    TakeIn,
+    /// It was taken in: carry it out, and keep whatever comes of it.
+    Taken,
+    /// Of the database itself: make the tuples of a composite, from this entity on.
+    Fill(AttrId, EntityId),
 }
 
 impl From<Form> for Request {
     fn from(data: Form) -> Request {
-        Request { data, key: None, expectations: Vec::new() }
+        Request { data, key: None, expectations: Vec::new(), mode: Mode::Now }
+    }
+}
+
+impl Request {
+    /// Work of the database itself.
+    pub(crate) fn fill(composite: AttrId, from: EntityId) -> Request {
+        Request { mode: Mode::Fill(composite, from), ..Request::from(Form::from(Edn::Vector(Vec::new()))) }
+    }
+
+    /// The request as text that is kept with its key.
+    pub(crate) fn to_text(&self) -> String {
+        let expectations = self.expectations.iter().map(Form::to_edn).collect();
+        Edn::Vector(vec![self.data.to_edn(), Edn::Vector(expectations)]).to_string()
+    }
+
+    /// The request that was taken in under a key.
+    pub(crate) fn taken(key: &str, text: &str) -> Result<Request> {
+        let form = Form::from(edn::read_one(text)?.to_edn());
+        let Some([data, expectations]) = form.as_seq() else {
+            let message = format!("what was taken in under the key {key:?} is no request");
+            return Err(Error::new(Category::Fault, "db.error/corrupt", message));
+        };
+        let (data, expectations) = (data.clone(), expectations.as_seq().unwrap_or_default().to_vec());
+        let key = Key::new(key.to_owned(), &data, &expectations)?;
+        Ok(Request { data, key: Some(key), expectations, mode: Mode::Taken })
     }
 }
 

@@ -10,6 +10,7 @@ mod refusal;
 mod stored;
 mod template;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use annals_query::Budget;
@@ -64,6 +65,35 @@ pub(crate) fn call(context: &Context<'_>, name: &Keyword, args: &[Edn]) -> Resul
     }
 }
 
+/// Calls a function with named arguments; `None` if there is none of that name.
+///
+/// A native function is given the map. Stored Datalog gets the arguments by the names of its inputs.
+pub(crate) fn command(
+    context: &Context<'_>,
+    name: &Keyword,
+    args: &BTreeMap<Edn, Edn>,
+) -> Result<Option<Edn>> {
+    let db = context.db;
+    if let Some(function) = db.basis().home.options.code.transaction(name) {
+        return function.call(name, context, &[Edn::Map(args.clone())]).map(Some);
+    }
+    match stored(db, name)? {
+        Some(code) => code.transaction(context, name, &code.named(name, args)?).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// What a command's `:db.command/ensure` says of the state after it.
+pub(crate) fn post_condition(
+    after: &Db,
+    name: &Keyword,
+    text: &str,
+    args: &BTreeMap<Edn, Edn>,
+) -> Result<Edn> {
+    let code = after.basis().home.code.read(text, None)?;
+    code.predicate(after, name, &code.named(name, args)?)
+}
+
 /// What a predicate of a value says; `None` if there is none of that name.
 ///
 /// A name is that of a function of the program, of the query language, or of stored code.
@@ -101,6 +131,11 @@ pub(crate) fn is_predicate(db: &Db, name: &Symbol, of_entities: bool) -> Result<
 /// Whether the code that an entity has can be read.
 pub(crate) fn check(db: &Db, e: EntityId) -> Result<()> {
     stored_of(db, e).map(drop)
+}
+
+/// Whether a text is Datalog that can be called.
+pub(crate) fn check_text(text: &str) -> Result<()> {
+    Stored::read(text, None).map(drop)
 }
 
 /// The code that is stored under an ident.

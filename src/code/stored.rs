@@ -8,10 +8,10 @@
 //!
 //! What a text means never changes, so what was read is kept by text, and forgotten when it is much.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use annals_query::ast::{Input, Query, SourceName};
+use annals_query::ast::{Binding, Input, Query, SourceName};
 use annals_query::edn::{Edn, Form, FormKind, read_one};
 use annals_query::{Answer, parse};
 use annals_storage::datom::Keyword;
@@ -82,6 +82,27 @@ impl Stored {
             }
             _ => Err(invalid("it is neither a map nor a query")),
         }
+    }
+
+    /// The arguments in the order of the inputs: `?from` gets what is called `:from`, nil if nothing is.
+    pub(super) fn named(&self, name: &Keyword, args: &BTreeMap<Edn, Edn>) -> Result<Vec<Edn>> {
+        let query = match self {
+            Stored::Template(template) => template.rows(),
+            Stored::Query(query) => query,
+        };
+        let inputs = query.inputs.iter().skip(1);
+        let by_name = |input: &Input| match input {
+            Input::Binding(Binding::Var(var)) => {
+                let key = Edn::keyword(var.0.as_str().trim_start_matches('?'));
+                Ok(args.get(&key).cloned().unwrap_or(Edn::Nil))
+            }
+            _ => Err(failed(
+                name.as_str(),
+                "an input of a command is a variable, named like its argument",
+                vec![],
+            )),
+        };
+        inputs.map(by_name).collect()
     }
 
     /// Transaction data, by the state before.

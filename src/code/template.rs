@@ -74,6 +74,11 @@ impl Template {
         Ok(Template { requirements, rows, vars, tx })
     }
 
+    /// The query whose rows fill it.
+    pub(super) fn rows(&self) -> &Query {
+        &self.rows
+    }
+
     /// The transaction data of all rows.
     pub(super) fn fill(&self, db: &Db, name: &Keyword, args: &[Edn]) -> Result<Edn> {
         self.require(db, name, args)?;

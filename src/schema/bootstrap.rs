@@ -89,6 +89,13 @@ attributes! {
     FN = 37 "db/fn" String one plain "Code that transactions call by the entity's ident";
     FN_LANG = 38 "db.fn/lang" Keyword one plain "The language of the code, if it is not Datalog";
     CONSTRAINT = 39 "db/constraint" String one plain "A query that must have no answer after any transaction";
+    INTAKE_KEY = 40 "db.intake/key" String one value "The key of a request that was taken in to be carried out later";
+    INTAKE_REQUEST = 41 "db.intake/request" String one plain "The request that was taken in, as EDN";
+    INTAKE_OPEN = 42 "db.intake/open" Boolean one plain "Whether the request is still to be carried out";
+    COMMAND_ARGS = 43 "db.command/args" String one plain "What a command takes, as EDN";
+    COMMAND_ENSURE = 44 "db.command/ensure" String one plain "Code that must hold after the command";
+    TX_COMMAND = 45 "db.tx/command" Ref one plain "The command that the transaction carried out";
+    FILLING = 46 "db.attr/filling" Boolean one plain "Whether the tuples of older entities are still being made";
 }
 
 /// Partitions, cardinalities, kinds of uniqueness, operations: entities that only have a name.
@@ -108,6 +115,8 @@ const NAMES: &[(u64, &str)] = &[
 
 /// `:db.part/db`
 pub(crate) const PART_DB: EntityId = EntityId(0);
+/// `:db.part/tx`
+pub(crate) const PART_TX: EntityId = EntityId(3);
 pub(crate) const CARDINALITY_ONE: EntityId = EntityId(96);
 pub(crate) const CARDINALITY_MANY: EntityId = EntityId(97);
 pub(crate) const UNIQUE_VALUE: EntityId = EntityId(98);

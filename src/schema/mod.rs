@@ -50,6 +50,8 @@ pub(crate) struct Attr {
     pub(crate) composites: Vec<AttrId>,
     /// What judges every value that is asserted.
     pub(crate) preds: Vec<Symbol>,
+    /// It is a composite, and the tuples of entities that are older than it are still being made.
+    pub(crate) filling: bool,
 }
 
 impl Attr {
@@ -202,6 +204,11 @@ impl Schema {
         &self.attrs.refs
     }
 
+    /// The composites whose older entities have no tuples yet.
+    pub(crate) fn filling(&self) -> impl Iterator<Item = &Attr> {
+        self.attrs().filter(|attr| attr.filling)
+    }
+
     /// The queries that must have no answer.
     pub(crate) fn constraints(&self) -> &[Constraint] {
         &self.constraints
@@ -260,7 +267,7 @@ pub(crate) fn defines(a: AttrId) -> bool {
 
 /// True if the attribute is a property that only attributes have.
 pub(crate) fn is_property(a: AttrId) -> bool {
-    const PROPERTIES: [AttrId; 11] = [
+    const PROPERTIES: [AttrId; 12] = [
         at::VALUE_TYPE,
         at::CARDINALITY,
         at::UNIQUE,
@@ -272,6 +279,7 @@ pub(crate) fn is_property(a: AttrId) -> bool {
         at::TUPLE_TYPE,
         at::TUPLE_TYPES,
         at::ATTR_PREDS,
+        at::FILLING,
     ];
     PROPERTIES.contains(&a)
 }
@@ -342,8 +350,8 @@ fn read(
         component: draft.component,
         indexed: true,
     };
-    let Draft { no_history, tuple, preds, .. } = draft;
-    Ok(Some(Attr { public, no_history, tuple, composites: Vec::new(), preds }))
+    let Draft { no_history, tuple, preds, filling, .. } = draft;
+    Ok(Some(Attr { public, no_history, tuple, composites: Vec::new(), preds, filling }))
 }
 
 #[derive(Default)]
@@ -355,6 +363,7 @@ struct Draft {
     no_history: bool,
     tuple: Tuple,
     preds: Vec<Symbol>,
+    filling: bool,
 }
 
 impl Draft {
@@ -366,6 +375,7 @@ impl Draft {
             (at::UNIQUE, Value::Ref(_)) => self.unique = Some(Unique::Value),
             (at::IS_COMPONENT, Value::Boolean(yes)) => self.component = yes,
             (at::NO_HISTORY, Value::Boolean(yes)) => self.no_history = yes,
+            (at::FILLING, Value::Boolean(yes)) => self.filling = yes,
             (at::ATTR_PREDS, Value::Symbol(name)) => self.preds.push(name),
             (at::TUPLE_ATTRS, Value::Tuple(slots)) => {
                 self.tuple = Tuple::Composite(keywords(&slots).filter_map(|ident| meant(ident, t)).collect());

@@ -37,7 +37,13 @@ impl Expander<'_> {
         let db = self.db.clone();
         let given = code::call(&Context::new(&db, self.instant), &name, &args);
         let given = given.map_err(|error| error.without_span().at(form.span))?;
-        let forms = match given.ok_or_else(|| unknown(operation))? {
+        let given = given.ok_or_else(|| unknown(operation))?;
+        self.unfold(form, &name, given, args)
+    }
+
+    /// Takes what a function gave as transaction data, in the place of its call.
+    pub(super) fn unfold(&mut self, form: &Form, name: &Keyword, given: Edn, args: Vec<Edn>) -> Result<()> {
+        let forms = match given {
             Edn::Vector(forms) | Edn::List(forms) => forms,
             Edn::Nil => Vec::new(),
             other => {
@@ -55,7 +61,7 @@ impl Expander<'_> {
         let done = forms.into_iter().try_for_each(|part| self.form(&Form::from(part)));
         self.calls.depth -= 1;
         done.map_err(|error| {
-            let told = error.with_data("db.error/function", name);
+            let told = error.with_data("db.error/function", name.clone());
             told.at(form.span)
         })
     }

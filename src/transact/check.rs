@@ -13,7 +13,7 @@ use hashbrown::HashSet;
 use super::ensure::unknown_predicate;
 use super::problem::{self, Problems};
 use super::resolve::Holders;
-use super::{Fact, compose};
+use super::{Fact, compose, fill};
 use crate::basis::Basis;
 use crate::code;
 use crate::database::Db;
@@ -94,6 +94,7 @@ pub(super) fn net(db: &Db, mut facts: Vec<Fact>, instant: i64, holders: &Holders
     }
     compose::compose(before, touched, &mut net)?;
     install(&mut net);
+    fill::announce(before, &mut net)?;
     unique(before, &net, holders, &mut problems)?;
     protect(before, &net, &mut problems);
     problems.settle()?;

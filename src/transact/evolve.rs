@@ -12,7 +12,10 @@ use annals_storage::datom::{AttrId, EntityId, Keyword, Partition, Pattern, Tag, 
 use annals_storage::log::{LogDatom, LoggedTx, Op};
 use annals_storage::snapshot::View;
 
+use super::command;
 use super::ensure::unknown_predicate;
+use super::fill;
+use super::partition;
 use super::problem::{self, Problems};
 use super::value::{self, TUPLE_ARITY};
 use crate::basis::Basis;
@@ -41,6 +44,11 @@ pub(super) fn check(before: &Basis, after: &Arc<Basis>, tx: &LoggedTx) -> Result
             touched.push(datom.e);
         }
     }
+    for datom in tx.datoms.iter().filter(|datom| datom.a == at::INSTALL_PARTITION && datom.op == Op::Assert) {
+        if let Value::Ref(listed) = datom.v {
+            problems.keep(partition::installable(before, listed));
+        }
+    }
     for datom in tx.datoms.iter().filter(|datom| datom.a == at::INSTALL_ATTRIBUTE && datom.op != Op::Assert) {
         if let Value::Ref(listed) = datom.v
             && let Some(attr) = AttrId::of_entity(listed).and_then(|id| before.schema.attr(id))
@@ -59,7 +67,15 @@ pub(super) fn check(before: &Basis, after: &Arc<Basis>, tx: &LoggedTx) -> Result
 
 /// Code, predicates and constraints can be read and found.
 fn declared(after: &Arc<Basis>, tx: &LoggedTx, problems: &mut Problems) -> Result<()> {
-    const DECLARES: [AttrId; 5] = [at::FN, at::FN_LANG, at::CONSTRAINT, at::ATTR_PREDS, at::ENTITY_PREDS];
+    const DECLARES: [AttrId; 7] = [
+        at::FN,
+        at::FN_LANG,
+        at::CONSTRAINT,
+        at::ATTR_PREDS,
+        at::ENTITY_PREDS,
+        at::COMMAND_ARGS,
+        at::COMMAND_ENSURE,
+    ];
     let is_declaration = |datom: &&LogDatom| datom.op == Op::Assert && DECLARES.contains(&datom.a);
     let mut declarations = tx.datoms.iter().filter(is_declaration).peekable();
     if declarations.peek().is_none() {
@@ -73,6 +89,8 @@ fn declared(after: &Arc<Basis>, tx: &LoggedTx, problems: &mut Problems) -> Resul
                 true => Ok(()),
                 false => Err(unknown_predicate(pred)),
             },
+            Value::String(text) if datom.a == at::COMMAND_ARGS => command::Args::read(text).map(drop),
+            Value::String(text) if datom.a == at::COMMAND_ENSURE => code::check_text(text),
             _ => code::check(&db, datom.e),
         };
         problems.keep(done.map_err(|error| error.with_data("db.error/entity", datom.e)));
@@ -147,7 +165,19 @@ fn installed(before: &Basis, after: &Basis, e: EntityId, facts: &Facts) -> Resul
         return refuse(format!("{} is no value type", shown(after, facts.get(at::VALUE_TYPE))));
     };
     properties(after, facts).map_or(Ok(()), &refuse)?;
-    shape(after, attr, facts)
+    shape(after, attr, facts)?;
+    if attr.filling && attr.unique().is_some() {
+        let datoms = fill::shared(before, attr)?;
+        if !datoms.is_empty() {
+            return Err(refused(
+                attr,
+                "db.error/unique-violation",
+                "some entities have the same members",
+                datoms,
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// What is wrong with the properties of an attribute, taken by themselves.
@@ -260,6 +290,11 @@ fn altered(before: &Basis, after: &Basis, old: &Attr, facts: &Facts) -> Result<(
         }
     }
     if old.unique().is_none() && new.unique().is_some() {
+        if old.filling {
+            let why = "the tuples of older entities are still being made";
+            return Err(refused(old, "db.error/unique-violation", why, Vec::new())
+                .with_hint("wait until its :db.attr/filling is gone"));
+        }
         let datoms = shared(after, new)?;
         if !datoms.is_empty() {
             return Err(refused(old, "db.error/unique-violation", "some entities share a value", datoms));

@@ -12,7 +12,10 @@ use annals_storage::datom::{EntityId, Keyword, Tag, Value};
 use hashbrown::HashMap;
 
 use super::call::Calls;
+use super::command::Command;
 use super::ensure::Ensure;
+use super::key;
+use super::partition::{self, Wish};
 use super::problem::{self, Problems};
 use super::value::{self, Misfit};
 use super::{Deferred, DraftFact, Ent, Temp, Val};
@@ -34,6 +37,8 @@ pub(super) struct Draft {
     pub(super) facts: Vec<DraftFact>,
     pub(super) deferred: Vec<Deferred>,
     pub(super) ensures: Vec<Ensure<Ent>>,
+    pub(super) wishes: Vec<Wish>,
+    pub(super) commands: Vec<Command>,
     pub(super) temps: Vec<TempUse>,
 }
 
@@ -46,8 +51,8 @@ pub(super) struct TempUse {
     pub(super) anchored: bool,
     /// True if something refers to it, so that it has to become an entity.
     pub(super) referred: bool,
-    /// True if it is given a property that only attributes have.
-    pub(super) is_attribute: bool,
+    /// True if it becomes a part of the schema: an attribute, or a partition.
+    pub(super) is_schema: bool,
     /// Where it stands first.
     pub(super) span: Option<Span>,
 }
@@ -78,14 +83,14 @@ pub(super) struct Expander<'b> {
     pub(super) db: Db,
     pub(super) instant: i64,
     tx: EntityId,
-    draft: Draft,
+    pub(super) draft: Draft,
     problems: Problems,
     temps: HashMap<Arc<str>, Temp>,
     depth: usize,
     pub(super) calls: Calls,
 }
 
-fn invalid(form: &Form, message: String) -> Error {
+pub(super) fn invalid(form: &Form, message: String) -> Error {
     Error::incorrect("db.error/invalid-tx-data", message)
         .with_hint("write maps like {:person/name \"Ann\"} and lists like [:db/add entity attribute value]")
         .at(form.span)
@@ -105,6 +110,12 @@ fn kind_name(form: &Form) -> &'static str {
 impl<'b> Expander<'b> {
     pub(super) fn form(&mut self, form: &Form) -> Result<()> {
         match &form.kind {
+            FormKind::Map(pairs) if pairs.iter().any(|(key, _)| partition::is_wish(key)) => {
+                pairs.iter().try_for_each(|(key, wishes)| match partition::is_wish(key) {
+                    true => self.place(key, wishes),
+                    false => Err(invalid(key, "a map of wishes for partitions says nothing else".to_owned())),
+                })
+            }
             FormKind::Map(pairs) => self.map(form, pairs).map(|_| ()),
             FormKind::List(parts) | FormKind::Vector(parts) => self.list(form, parts),
             _ => Err(invalid(form, format!("a {} is neither a map nor a list", kind_name(form)))),
@@ -126,6 +137,9 @@ impl<'b> Expander<'b> {
             ("db/retract", [e, a]) => self.retract_all(form, e, a),
             ("db/retractEntity" | "db.fn/retractEntity", [e]) => self.retract_entity(e),
             ("db/cas" | "db.fn/cas", [e, a, old, new]) => self.swap(form, [e, a, old, new]),
+            ("db/force-partition" | "db/match-partition", [wishes]) => self.place(operation, wishes),
+            ("db/command", [name, args]) => self.command(form, name, args),
+            ("db/command", _) => Err(arity(form, ":db/command takes the name of a command and a map")),
             ("db/add", _) => Err(arity(form, ":db/add takes an entity, an attribute and a value")),
             ("db/retract", _) => {
                 Err(arity(form, ":db/retract takes an entity, an attribute and perhaps a value"))
@@ -316,18 +330,22 @@ impl<'b> Expander<'b> {
                 let message = ":db/ensure asks for a check and is never stored";
                 Err(invalid(name, message.to_owned()).with_hint("assert it, with :db/add or in a map"))
             }
-            at::TX_KEY | at::TX_DIGEST | at::TX_TEMPIDS | at::TX_REFUSAL => {
+            a if a == at::FILLING || key::is_mark(a) => {
                 let message = format!("{} is written by the database itself", attr.ident());
                 Err(Error::new(Category::Forbidden, "db.error/protected-attribute", message)
-                    .with_hint("give the key with the request, beside the transaction data")
+                    .with_hint("leave it out; a key is given with the request, beside the transaction data")
                     .at(name.span))
             }
             _ => Ok(attr),
         }
     }
 
+    pub(super) fn before(&self) -> &'b Basis {
+        self.before
+    }
+
     /// The entity in an entity's place.
-    fn entity(&mut self, name: &Form) -> Result<Ent> {
+    pub(super) fn entity(&mut self, name: &Form) -> Result<Ent> {
         match &name.kind {
             FormKind::Atom(Edn::String(text)) => self.tempid(text, name.span),
             FormKind::Atom(Edn::Nil) => {
@@ -339,7 +357,7 @@ impl<'b> Expander<'b> {
     }
 
     /// The entity a name stands for, which must be there.
-    fn existing(&self, name: &Form) -> Result<EntityId> {
+    pub(super) fn existing(&self, name: &Form) -> Result<EntityId> {
         if let Some(found) = self.look_up(name)? {
             return Ok(found);
         }
@@ -487,6 +505,9 @@ impl<'b> Expander<'b> {
 
     fn assert(&mut self, e: Ent, attr: &Attr, v: Val, span: Option<Span>) -> Result<()> {
         self.anchor(e, attr);
+        if let (at::INSTALL_PARTITION, Val::Temp(temp)) = (attr.id(), &v) {
+            self.draft.temps[temp.0 as usize].is_schema = true;
+        }
         self.draft.facts.push(DraftFact { added: true, e, a: attr.id(), v, span });
         Ok(())
     }
@@ -495,7 +516,7 @@ impl<'b> Expander<'b> {
         if let Ent::Temp(temp) = e {
             let temp = &mut self.draft.temps[temp.0 as usize];
             temp.anchored = true;
-            temp.is_attribute |= schema::is_property(attr.id());
+            temp.is_schema |= schema::is_property(attr.id());
         }
     }
 }

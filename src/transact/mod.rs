@@ -18,6 +18,7 @@
 
 mod call;
 mod check;
+pub(crate) mod command;
 mod compose;
 mod constrain;
 mod ensure;
@@ -25,7 +26,10 @@ mod evolve;
 mod excision;
 mod expand;
 mod expect;
+pub(crate) mod fill;
 pub(crate) mod key;
+mod members;
+mod partition;
 mod problem;
 pub(crate) mod report;
 mod resolve;
@@ -74,6 +78,7 @@ pub(crate) fn run(before: &Arc<Basis>, request: &Request, now: i64) -> Result<Ou
     let outcome = report::outcome(before, net, instant, resolved.next, resolved.tempids)?;
     let after = Db::new(Arc::clone(&outcome.after));
     ensure::check(before, &after, &resolved.ensures)?;
+    command::check(&after, &resolved.commands)?;
     constrain::check(before, &after, &outcome.tx)?;
     Ok(outcome)
 }

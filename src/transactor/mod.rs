@@ -19,12 +19,15 @@
 //! anew from what was submitted. If the storage fails, nothing more is written; reads go on. A panic inside a
 //! transaction refuses that transaction and nothing else.
 
+mod follow_up;
 pub(crate) mod indexer;
 mod upkeep;
 mod writer;
 
 #[cfg(test)]
 mod excision_tests;
+#[cfg(test)]
+mod key_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
@@ -247,6 +250,24 @@ impl Transactor {
                 "wait longer, or ask for a transaction that was acknowledged",
             )),
         }
+    }
+
+    /// Waits until the tuples of all composites are made.
+    pub(crate) fn sync_schema(&self, t: T, timeout: Duration) -> Result<Db> {
+        let is_done = |db: &Db| db.basis_t() >= t && db.basis().schema.filling().next().is_none();
+        match self.shared.wait_until(timeout, is_done) {
+            (db, true) => Ok(db),
+            (_, false) => Err(not_reached(
+                "db.error/schema-not-reached",
+                "the tuples of older entities are not all made yet".to_owned(),
+                "wait longer; they are being made",
+            )),
+        }
+    }
+
+    /// Waits until the newest value is as wanted; false if time was up first.
+    pub(crate) fn wait(&self, timeout: Duration, is_wanted: impl Fn(&Db) -> bool) -> (Db, bool) {
+        self.shared.wait_until(timeout, is_wanted)
     }
 
     /// Asks for a job that puts all to rest that is durable now; says up to which transaction.

@@ -90,7 +90,7 @@ impl Upkeep {
 
 impl Writer {
     /// True if requests have to wait until novelty is put to rest.
-    fn is_full(&self) -> bool {
+    pub(super) fn is_full(&self) -> bool {
         // Who is behind another process has to write to find out what it wrote.
         !self.upkeep.is_behind && self.home.is_full(&self.head.snapshot.novelty().size())
     }

@@ -1,6 +1,6 @@
 //! The writer: judges requests, sends batches, publishes what became durable.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender};
@@ -9,6 +9,7 @@ use annals_storage::anomaly::Category;
 use annals_storage::datom::T;
 use annals_storage::log::{Appended, LogBatch, LogReader, LoggedTx};
 
+use super::follow_up::FollowUps;
 use super::indexer::Task;
 use super::upkeep::Upkeep;
 use super::{Message, Shared, Submitted, gone};
@@ -17,9 +18,9 @@ use crate::database::Db;
 use crate::error::{Error, Result};
 use crate::excise;
 use crate::home::Home;
-use crate::input::Request;
+use crate::input::{Mode, Request};
 use crate::transact::key::{self, Known};
-use crate::transact::{self, Outcome, TxReport};
+use crate::transact::{self, Outcome, TxReport, fill};
 
 /// The most datoms that are put into one batch, unless one transaction alone has more.
 const BATCH_DATOMS: usize = 100_000;
@@ -53,6 +54,10 @@ enum Reply {
     Report(TxReport),
     /// The refusal that the transaction records.
     Refusal(Error),
+    /// The transaction that took the request in, which is carried out next.
+    TakenIn(TxReport),
+    /// Nobody asked.
+    Nothing,
 }
 
 impl Entry {
@@ -89,9 +94,10 @@ pub(super) struct Writer {
     seq: u64,
     epoch: u64,
     pub(super) upkeep: Upkeep,
+    pub(super) follow_ups: FollowUps,
     closing: Option<(Error, SyncSender<()>)>,
     pub(super) closed: Option<Error>,
-    stopping: bool,
+    pub(super) stopping: bool,
 }
 
 /// What the writer hands work to, and is handed it by.
@@ -130,6 +136,7 @@ impl Writer {
             seq,
             epoch,
             upkeep,
+            follow_ups: FollowUps::default(),
             closing: None,
             closed: None,
             stopping: false,
@@ -137,8 +144,9 @@ impl Writer {
     }
 
     pub(super) fn run(mut self) {
+        self.take_up();
         self.keep_up();
-        while !(self.stopping && self.is_idle() && self.waiting.is_empty() && self.upkeep.parked.is_empty()) {
+        while !(self.stopping && self.has_nothing_to_do()) {
             let Ok(message) = self.messages.recv() else { return };
             match message {
                 Message::Request(request) => self.take(request),
@@ -150,8 +158,17 @@ impl Writer {
                 Message::Stop => self.stopping = true,
             }
             self.close_when_idle();
+            self.follow_up();
             self.keep_up();
         }
+    }
+
+    /// True if nothing that was submitted is under way or waits.
+    pub(super) fn has_nothing_to_do(&self) -> bool {
+        self.is_idle()
+            && self.waiting.is_empty()
+            && self.upkeep.parked.is_empty()
+            && self.follow_ups.is_empty()
     }
 
     /// True if no append is under way.
@@ -159,7 +176,7 @@ impl Writer {
         self.in_flight.is_none()
     }
 
-    fn take(&mut self, request: Submitted) {
+    pub(super) fn take(&mut self, request: Submitted) {
         if let Some(why) = &self.closed {
             return self.shared.answer(request, Err(why.clone()));
         }
@@ -180,15 +197,20 @@ impl Writer {
     /// Judges a request against the speculative state, which goes on from it if it is accepted.
     fn judge(&mut self, submitted: Submitted) -> Entry {
         let before = Arc::clone(&self.head);
-        let run = || verdict(&before, &submitted.request, self.home.now());
-        let verdict = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| {
-            Verdict::Refused(
-                Error::new(Category::Fault, "db.error/fault", "the transaction met a fault of the database")
-                    .with_hint("nothing was stored; please report the transaction"),
-            )
-        });
+        let now = catch_unwind(AssertUnwindSafe(|| self.home.now()));
+        let verdict = match now {
+            Ok(now) => verdict(&before, &submitted.request, now),
+            Err(_) => {
+                Verdict::Refused(Error::new(Category::Fault, "db.error/fault", "the clock met a fault"))
+            }
+        };
         if let Verdict::Accepted(accepted) = &verdict {
             self.head = Arc::clone(&accepted.after);
+            if let Mode::Fill(composite, _) = submitted.request.mode
+                && let Some(next) = fill::after(&accepted.tx.datoms, composite)
+            {
+                self.filled(composite, next);
+            }
         }
         Entry { submitted, verdict }
     }
@@ -341,12 +363,17 @@ impl Writer {
         }
     }
 
-    fn answer(&self, entry: Entry) {
+    fn answer(&mut self, entry: Entry) {
         let outcome = match entry.verdict {
             Verdict::Accepted(Accepted { reply: Reply::Report(report), .. }) => Ok(report),
             Verdict::Accepted(Accepted { reply: Reply::Refusal(error), .. }) | Verdict::Refused(error) => {
                 Err(error)
             }
+            Verdict::Accepted(Accepted { reply: Reply::TakenIn(report), .. }) => {
+                self.carry_out(&entry.submitted.request);
+                Ok(report)
+            }
+            Verdict::Accepted(Accepted { reply: Reply::Nothing, .. }) => Err(gone()),
             Verdict::Replayed(t) => self.replay(t),
         };
         self.shared.answer(entry.submitted, outcome);
@@ -395,30 +422,55 @@ impl Writer {
 
 /// What is to be made of a request in a state.
 fn verdict(before: &Arc<Basis>, request: &Request, now: i64) -> Verdict {
-    let accepted = |outcome: Outcome, reply: Reply| {
-        let excises = excise::is_request(&outcome.tx);
-        Verdict::Accepted(Accepted { after: outcome.after, tx: outcome.tx, reply, excises })
-    };
+    judged(before, request, now).unwrap_or_else(Verdict::Refused)
+}
+
+fn judged(before: &Arc<Basis>, request: &Request, now: i64) -> Result<Verdict> {
+    if let Mode::Fill(composite, from) = request.mode {
+        return Ok(match fill::chunk(before, composite, from, now)? {
+            Some(outcome) => accepted(outcome, Reply::Nothing),
+            None => Verdict::Refused(gone()),
+        });
+    }
     if let Some(key) = &request.key {
-        match key.find(before) {
-            Ok(None) => {}
-            Ok(Some(Known::Committed(t))) => return Verdict::Replayed(t),
-            Ok(Some(Known::Refused(error))) | Err(error) => return Verdict::Refused(error),
+        match key.find(before)? {
+            Some(Known::Committed(t)) => return Ok(Verdict::Replayed(t)),
+            Some(Known::TakenIn(t)) if request.mode == Mode::TakeIn => return Ok(Verdict::Replayed(t)),
+            Some(Known::Refused(error)) => return Err(error),
+            Some(Known::TakenIn(_)) | None => {}
+        }
+        if request.mode == Mode::TakeIn {
+            let outcome = key::take_in(before, key, request.to_text(), now)?;
+            let report = reported(before, &outcome);
+            return Ok(accepted(outcome, Reply::TakenIn(report)));
         }
     }
-    match transact::run(before, request, now) {
+    let run = || transact::run(before, request, now);
+    let outcome = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| {
+        Err(Error::new(Category::Fault, "db.error/fault", "the transaction met a fault of the database")
+            .with_hint("nothing was stored; please report the transaction"))
+    });
+    match outcome {
         Ok(mut outcome) => {
-            let (db_before, db_after) = (Db::new(Arc::clone(before)), Db::new(Arc::clone(&outcome.after)));
+            let report = reported(before, &outcome);
             let tempids = std::mem::take(&mut outcome.tempids);
-            let report = TxReport::new(db_before, db_after, &outcome.tx, tempids);
-            accepted(outcome, Reply::Report(report))
+            Ok(accepted(outcome, Reply::Report(TxReport { tempids, ..report })))
         }
         Err(error) => match &request.key {
-            Some(key) if key::is_answer(&error) => match key::record(before, key, &error, now) {
-                Ok(outcome) => accepted(outcome, Reply::Refusal(error)),
-                Err(fault) => Verdict::Refused(fault),
-            },
-            _ => Verdict::Refused(error),
+            Some(key) if key::is_answer(&error, request.mode) => {
+                Ok(accepted(key::record(before, key, &error, now)?, Reply::Refusal(error)))
+            }
+            _ => Err(error),
         },
     }
+}
+
+fn accepted(outcome: Outcome, reply: Reply) -> Verdict {
+    let excises = excise::is_request(&outcome.tx);
+    Verdict::Accepted(Accepted { after: outcome.after, tx: outcome.tx, reply, excises })
+}
+
+fn reported(before: &Arc<Basis>, outcome: &Outcome) -> TxReport {
+    let (before, after) = (Db::new(Arc::clone(before)), Db::new(Arc::clone(&outcome.after)));
+    TxReport::new(before, after, &outcome.tx, BTreeMap::new())
 }

@@ -351,3 +351,58 @@ fn expectations_are_judged_by_the_state_before_and_told_together() {
         assert_eq!(error.category(), crate::Category::Incorrect, "{wrong}: {error:?}");
     }
 }
+
+const TRANSFER: &str = r#"[{:db/ident :boat/pump
+  :db.command/args "{:from :long, :to :long, :amount {:type :long :min 1}}"
+  :db/fn "{:in [?from ?to ?amount]
+           :require [[[[(not= ?from ?to)]] :boat/same \"pump from one boat to another\"]]
+           :where [[?x :boat/imo ?from] [?x :boat/fuel ?a] [(- ?a ?amount) ?less]
+                   [?y :boat/imo ?to] [?y :boat/fuel ?b] [(+ ?b ?amount) ?more]]
+           :tx [[:db/add ?x :boat/fuel ?less] [:db/add ?y :boat/fuel ?more]]}"
+  :db.command/ensure "{:in [?from] :where [[?x :boat/imo ?from] [?x :boat/fuel ?f] [(>= ?f 0)]]}"}
+  {:db/id "a" :boat/imo 1 :boat/fuel 10} {:db/id "b" :boat/imo 2 :boat/fuel 7}]"#;
+
+#[test]
+fn a_command_takes_what_it_declares_and_keeps_what_it_promises() {
+    let mut harbour = Harbour::new(TRANSFER);
+    let report = harbour.ok("[[:db/command :boat/pump {:from 1 :to 2 :amount 4}]]");
+    assert_eq!(harbour.values("a", "boat/fuel"), ["6"]);
+    assert_eq!(harbour.values("b", "boat/fuel"), ["11"]);
+    let command = harbour.db.entid(":boat/pump").unwrap().unwrap();
+    assert_eq!(super::values(&harbour.db, report.tx, "db.tx/command"), [command.to_string()]);
+    let refused =
+        harbour.refused("[[:db/command :boat/pump {:from 1 :amount 0 :more 7}]]", "invalid-arguments");
+    assert_eq!(refused.data()[&Edn::keyword("db.error/problems")].as_seq().map(<[Edn]>::len), Some(3));
+    harbour.refused("[[:db/command :boat/pump {:from 1 :to 1 :amount 1}]]", "rejected");
+    let refused =
+        harbour.refused("[[:db/command :boat/pump {:from 1 :to 2 :amount 7}]]", "post-condition-failed");
+    assert_eq!(refused.category(), crate::Category::Conflict);
+    harbour.refused("[[:db/command :boat/none {}]]", "unknown-command");
+    harbour.refused("[[:db/command :boat/pump]]", "invalid-tx-data");
+    harbour.refused("[[:db/command :boat/pump [1 2 3]]]", "invalid-tx-data");
+    let one = "[:db/command :boat/pump {:from 1 :to 2 :amount 1}]";
+    harbour.refused(&format!("[{one} {one}]"), "invalid-tx-data");
+    // Facts beside it are judged together with it.
+    harbour.refused(&format!("[{one} [:db/add $b :boat/fuel 100]]"), "datoms-conflict");
+    check_declared("{:from :frob}", "invalid-command-args");
+}
+
+fn check_declared(args: &str, keyword: &str) {
+    super::check_refused(
+        "[]",
+        &[(&format!("[{{:db/ident :f/x :db/fn \"{{}}\" :db.command/args \"{args}\"}}]"), keyword)],
+    );
+    super::check_refused("[]", &[("[{:db/ident :f/x :db.command/ensure \"{:in\"}]", "invalid-function")]);
+}
+
+#[test]
+fn marks_of_the_database_itself_are_not_written_by_others() {
+    super::check_refused(
+        "[]",
+        &[
+            ("[{:db/id \"datomic.tx\" :db.tx/key \"k\"}]", "protected-attribute"),
+            ("[[:db/add \"datomic.tx\" :db.intake/open true]]", "protected-attribute"),
+            ("[[:db/add :boat/name :db.attr/filling true]]", "protected-attribute"),
+        ],
+    );
+}

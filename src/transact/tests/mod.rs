@@ -8,6 +8,7 @@ mod code;
 mod conflicts;
 mod identity;
 mod nested;
+mod places;
 mod time;
 mod tuples;
 
