@@ -109,6 +109,11 @@ impl TxRequest {
         TxRequest { key: Some(key.into()), ..self }
     }
 
+    /// Its key.
+    pub fn key_text(&self) -> Option<&str> {
+        self.key.as_deref()
+    }
+
     /// The same request with one more expectation, in EDN: it is refused as `db.error/expectation-failed` if the state
     /// before is not as expected. docs/transactions.md lists the forms.
     #[must_use]

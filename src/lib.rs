@@ -45,6 +45,7 @@
 
 mod basis;
 mod code;
+mod commands;
 mod connection;
 mod database;
 mod diff;
@@ -90,6 +91,7 @@ pub use annals_storage::index::{
 };
 
 pub use code::{Code, Context, Refusal};
+pub use commands::CommandInfo;
 pub use connection::Connection;
 pub use database::{AttributeInfo, Db};
 pub use diff::{Diff, diff};
