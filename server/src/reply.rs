@@ -149,7 +149,15 @@ pub(crate) enum Content {
 impl Reply {
     /// 200.
     pub(crate) fn new(content: Content) -> Reply {
-        Reply { content, status: StatusCode::OK, stamp: None, next: None, cursor: None, location: None, replayed: false }
+        Reply {
+            content,
+            status: StatusCode::OK,
+            stamp: None,
+            next: None,
+            cursor: None,
+            location: None,
+            replayed: false,
+        }
     }
 
     /// 200 and a value.

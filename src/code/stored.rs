@@ -34,14 +34,15 @@ pub(crate) enum Stored {
     Query(Arc<Query>),
 }
 
-/// Code that was read, by its text.
+/// Code that was read, by its language and text.
 #[derive(Debug, Default)]
-pub(crate) struct ReadCode(Mutex<HashMap<Arc<str>, Arc<Stored>>>);
+pub(crate) struct ReadCode(Mutex<HashMap<String, Arc<Stored>>>);
 
 impl ReadCode {
     /// The code of a text in a language; Datalog if none is named.
     pub(crate) fn read(&self, text: &str, language: Option<&str>) -> Result<Arc<Stored>> {
-        if let Some(known) = self.lock().get(text) {
+        let name = format!("{} {text}", language.unwrap_or_default());
+        if let Some(known) = self.lock().get(&name) {
             return Ok(Arc::clone(known));
         }
         let read = Arc::new(Stored::read(text, language)?);
@@ -49,11 +50,11 @@ impl ReadCode {
         if texts.len() >= TEXTS {
             texts.clear();
         }
-        texts.insert(text.into(), Arc::clone(&read));
+        texts.insert(name, Arc::clone(&read));
         Ok(read)
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Arc<str>, Arc<Stored>>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<Stored>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

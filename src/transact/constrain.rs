@@ -114,7 +114,7 @@ fn narrowed(
         return None;
     }
     let mut query = annals_query::ast::Query::clone(&invariant.query);
-    query.inputs.push(Input::Binding(Binding::Collection(Box::new(Binding::Var(var.clone())))));
+    query.inputs.insert(1, Input::Binding(Binding::Collection(Box::new(Binding::Var(var.clone())))));
     let entities: Vec<Edn> = entities.into_iter().map(Edn::from).collect();
     Some(Question::of(Arc::new(query)).over(after).arg(Arg::Edn(Edn::Vector(entities))))
 }

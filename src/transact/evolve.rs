@@ -4,28 +4,24 @@
 //! those that what is stored was written by (type, shape of tuples), and none that what is stored would break: one
 //! value of several, unique ones that are shared. Everything is judged on the state after, with the facts it breaks.
 
-use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use annals_query::edn::Edn;
-use annals_storage::datom::{AttrId, EntityId, Keyword, Partition, Pattern, Tag, Value};
+use annals_storage::datom::{AttrId, EntityId, Keyword, Partition, Tag, Value};
 use annals_storage::log::{LogDatom, LoggedTx, Op};
-use annals_storage::snapshot::View;
 
 use super::command;
 use super::ensure::unknown_predicate;
 use super::fill;
 use super::partition;
-use super::problem::{self, Problems};
+use super::problem::Problems;
+use super::repeats;
 use super::value::{self, TUPLE_ARITY};
 use crate::basis::Basis;
 use crate::code;
 use crate::database::Db;
 use crate::error::{Error, Result};
 use crate::schema::{self, Attr, Invariant, Tuple, bootstrap as at};
-
-/// The most offending facts an error lists.
-const LISTED: usize = 20;
 
 /// Judges every attribute and ident that the transaction touched.
 pub(super) fn check(before: &Basis, after: &Arc<Basis>, tx: &LoggedTx) -> Result<()> {
@@ -283,7 +279,7 @@ fn altered(before: &Basis, after: &Basis, old: &Attr, facts: &Facts) -> Result<(
         return Err(refused(old, "db.error/unsupported-alter-schema", why, Vec::new()));
     }
     if old.is_many() && !new.is_many() {
-        let datoms = several(after, new)?;
+        let datoms = repeats::several(after, new)?;
         if !datoms.is_empty() {
             let why = "some entities have several values";
             return Err(refused(old, "db.error/cardinality-violation", why, datoms));
@@ -295,7 +291,7 @@ fn altered(before: &Basis, after: &Basis, old: &Attr, facts: &Facts) -> Result<(
             return Err(refused(old, "db.error/unique-violation", why, Vec::new())
                 .with_hint("wait until its :db.attr/filling is gone"));
         }
-        let datoms = shared(after, new)?;
+        let datoms = repeats::shared(after, new)?;
         if !datoms.is_empty() {
             return Err(refused(old, "db.error/unique-violation", "some entities share a value", datoms));
         }
@@ -319,30 +315,4 @@ fn shown(basis: &Basis, v: Option<&Value>) -> String {
         Some(v) => Edn::from(v.clone()).to_string(),
         None => "nil".to_owned(),
     }
-}
-
-/// All that holds of an attribute.
-fn all(basis: &Basis, a: AttrId) -> Result<Vec<(EntityId, Value)>> {
-    let mut found = Vec::new();
-    basis.snapshot.scan(&View::default(), &Pattern::attribute(a), &mut |batch| {
-        found.extend((0..batch.len).map(|row| (EntityId(batch.e.get(row)), batch.v.get(row).to_value())));
-        ControlFlow::Continue(())
-    })?;
-    Ok(found)
-}
-
-/// Facts of entities that have several values of an attribute.
-fn several(basis: &Basis, attr: &Attr) -> Result<Vec<Edn>> {
-    let mut facts = all(basis, attr.id())?;
-    facts.sort();
-    let groups = facts.chunk_by(|x, y| x.0 == y.0).filter(|group| group.len() > 1).flatten();
-    Ok(groups.take(LISTED).map(|(e, v)| problem::datom(&basis.schema, *e, attr.id(), v, true)).collect())
-}
-
-/// Facts of entities that share a value of an attribute.
-fn shared(basis: &Basis, attr: &Attr) -> Result<Vec<Edn>> {
-    let mut facts = all(basis, attr.id())?;
-    facts.sort_by(|x, y| (&x.1, x.0).cmp(&(&y.1, y.0)));
-    let groups = facts.chunk_by(|x, y| x.1 == y.1).filter(|group| group.len() > 1).flatten();
-    Ok(groups.take(LISTED).map(|(e, v)| problem::datom(&basis.schema, *e, attr.id(), v, true)).collect())
 }

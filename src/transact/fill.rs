@@ -14,15 +14,13 @@ use annals_storage::datom::{AttrId, EntityId, Keyword, Order, Pattern, Value};
 use annals_storage::log::{LogDatom, Op};
 use annals_storage::snapshot::View;
 
-use super::{Outcome, compose, problem, report};
+use super::{Outcome, compose, repeats, report};
 use crate::basis::Basis;
 use crate::error::Result;
 use crate::schema::{Attr, Tuple, bootstrap as at};
 
 /// For how many entities tuples are made in one transaction.
 const CHUNK: usize = 1000;
-/// The most offending facts an error lists.
-const LISTED: usize = 20;
 
 /// Marks every composite that the transaction installs over attributes with values.
 pub(super) fn announce(before: &Basis, net: &mut Vec<LogDatom>) -> Result<()> {
@@ -128,10 +126,6 @@ pub(super) fn shared(before: &Basis, composite: &Attr) -> Result<Vec<Edn>> {
             ControlFlow::Continue(())
         })?;
     }
-    let mut tuples: Vec<(Value, EntityId)> =
-        slots.into_iter().map(|(e, slots)| (Value::Tuple(slots.into()), e)).collect();
-    tuples.sort();
-    let groups = tuples.chunk_by(|x, y| x.0 == y.0).filter(|group| group.len() > 1).flatten();
-    let told = |(v, e): &(Value, EntityId)| problem::datom(&before.schema, *e, composite.id(), v, true);
-    Ok(groups.take(LISTED).map(told).collect())
+    let tuples = slots.into_iter().map(|(e, slots)| (Value::Tuple(slots.into()), e)).collect();
+    Ok(repeats::repeated(before, composite, tuples))
 }

@@ -31,6 +31,7 @@ pub(crate) mod key;
 mod members;
 mod partition;
 mod problem;
+mod repeats;
 pub(crate) mod report;
 mod resolve;
 pub(crate) mod value;

@@ -17,7 +17,8 @@ const MOST: u64 = 1000;
 pub(crate) fn status(ask: &Ask) -> Result<Reply, Problem> {
     let key = ask.part("key");
     let limit = ask.shared.options.transact_timeout;
-    let wait = ask.params.count("wait")?.map_or(Duration::ZERO, |millis| Duration::from_millis(millis).min(limit));
+    let wait =
+        ask.params.count("wait")?.map_or(Duration::ZERO, |millis| Duration::from_millis(millis).min(limit));
     match ask.connection()?.request(key, wait)? {
         Some(status) => Ok(Reply::doc(status_doc(&status))),
         None => Err(Problem::new(

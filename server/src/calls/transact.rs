@@ -29,7 +29,11 @@ pub(crate) fn transact(ask: &Ask) -> Result<Reply, Problem> {
 }
 
 /// The transaction with its key (header, or field) and what it expects.
-pub(super) fn request(ask: &Ask, tx: impl Into<TxRequest>, fields: &mut Fields) -> Result<TxRequest, Problem> {
+pub(super) fn request(
+    ask: &Ask,
+    tx: impl Into<TxRequest>,
+    fields: &mut Fields,
+) -> Result<TxRequest, Problem> {
     let mut request: TxRequest = tx.into();
     let said = match fields.take("key").map(|field| field.edn()).transpose()? {
         None => ask.key.clone(),
