@@ -98,6 +98,7 @@ pub use log::{Log, Tx};
 pub use options::Options;
 pub use question::{Arg, Question, q};
 pub use raw::{Index, Walk};
+pub use read_queries::QueryCacheStats;
 pub use store::{Store, compact, connect, connect_with};
 pub use time::{Chance, Clock, SystemChance, SystemClock, TimePoint};
 pub use transact::TxReport;

@@ -8,6 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use annals_storage::datom::Symbol;
+use foldhash::fast::FixedState;
 
 use super::steps::shape_of;
 use super::vars::visible;
@@ -39,6 +40,8 @@ pub struct Planner<'q> {
     pub depth: usize,
     /// The variable whose pattern comes first in the next conjunction, whatever it costs.
     pub lead: Option<VarId>,
+    /// True if the plan depends on facts that were looked at, not on counts alone.
+    pub sampled: bool,
 }
 
 /// What names mean in one part of a query.
@@ -47,7 +50,7 @@ pub struct Scope {
     /// The source that `$` stands for.
     pub default: Option<usize>,
     /// What variables stand for.
-    pub vars: HashMap<Var, Place>,
+    pub vars: HashMap<Var, Place, FixedState>,
 }
 
 impl Planner<'_> {
@@ -246,7 +249,7 @@ impl Planner<'_> {
 
     /// The goals of a rule's body with these arguments.
     pub fn body(&mut self, rule: &Rule, source: usize, args: &[Place]) -> Result<Vec<Goal>> {
-        let mut scope = Scope { default: Some(source), vars: HashMap::new() };
+        let mut scope = Scope { default: Some(source), vars: HashMap::default() };
         let mut same = Vec::new();
         for (var, place) in rule.args.iter().zip(args) {
             if let Some(first) = scope.vars.insert(var.clone(), *place) {
