@@ -27,7 +27,7 @@ pub struct Placed {
     /// How many rows the planner expects after it.
     pub estimate: f64,
     /// The variables that are still needed after it.
-    pub live: Vec<VarId>,
+    pub live: Arc<[VarId]>,
 }
 
 /// What a step does.
@@ -62,7 +62,7 @@ impl Arrangement {
             id: placed.id,
             op: placed.what.op(&mut goals),
             estimate: placed.estimate,
-            live: placed.live.clone(),
+            live: Arc::clone(&placed.live),
         };
         Block { steps: self.steps.iter().map(step).collect(), out: self.out.clone() }
     }

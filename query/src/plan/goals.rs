@@ -103,11 +103,7 @@ impl Planner<'_> {
 
     /// The scope inside of a `not` or `or`: everything outside, or the listed variables only.
     fn inner(&mut self, source: &SourceName, join: Option<&[Var]>, scope: &mut Scope) -> Result<Scope> {
-        let default = if *source == SourceName::default_source() {
-            scope.default
-        } else {
-            Some(self.source(source, scope)?)
-        };
+        let default = if source.is_default() { scope.default } else { Some(self.source(source, scope)?) };
         let vars = match join {
             None => scope.vars.clone(),
             Some(join) => join.iter().map(|var| (var.clone(), self.place(var, scope))).collect(),
@@ -152,7 +148,7 @@ impl Planner<'_> {
 
     /// The number of a source.
     pub(super) fn source(&self, name: &SourceName, scope: &Scope) -> Result<usize> {
-        let default = (*name == SourceName::default_source()).then_some(scope.default).flatten();
+        let default = name.is_default().then_some(scope.default).flatten();
         match default.or_else(|| self.sources.iter().position(|(known, _)| *known == name)) {
             Some(source) => Ok(source),
             None => Err(self.inputs.source(name).err().unwrap_or_else(|| {

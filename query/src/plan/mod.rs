@@ -100,7 +100,7 @@ pub fn plan(
     let deciding = find::basis(query);
     let basis: Vec<Place> = deciding
         .iter()
-        .map(|var| scope.vars.get(var).copied().ok_or_else(|| asked_of_nothing(&var.0)))
+        .map(|var| scope.vars.get(*var).copied().ok_or_else(|| asked_of_nothing(&var.0)))
         .collect::<Result<_>>()?;
     let mut want: Vec<VarId> = basis.iter().filter_map(|place| place.var()).collect();
     want.sort_unstable();

@@ -62,7 +62,7 @@ impl<'g> Draft<'g> {
         let mut at = 0;
         self.pending.retain(|_| (!placed.contains(&at), at += 1).0);
         self.rows = rows;
-        self.steps.push(Placed { id, what, estimate: rows, live: Vec::new() });
+        self.steps.push(Placed { id, what, estimate: rows, live: Arc::default() });
     }
 }
 

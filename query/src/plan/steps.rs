@@ -248,7 +248,7 @@ pub struct Step {
     /// How many rows the planner expects after it.
     pub estimate: f64,
     /// The variables that are still needed after it.
-    pub live: Vec<VarId>,
+    pub live: Arc<[VarId]>,
 }
 
 /// Steps in their order.

@@ -16,8 +16,8 @@ use crate::{attribute, comparable, expected, user};
 /// How many questions are asked.
 const QUESTIONS: u64 = 1_500;
 
-/// Over how many databases each.
-const DATABASES: u64 = 6;
+/// Over how many databases each, twice with other inputs.
+const DATABASES: u64 = 4;
 
 /// What the naive evaluator may hold at once. Larger questions are left out.
 const ROWS: u64 = 2_000;
@@ -28,9 +28,9 @@ fn ask(seed: u64) -> (u64, u64) {
     let rules = QueryArg::Value(read_one(&rules).expect("rules are sound").to_edn());
     let query = parse::query_text(&text).unwrap_or_else(|error| panic!("seed {seed}: {text}: {error:?}"));
     let prepared = Prepared::from(query.clone());
-    for n in 0..DATABASES {
-        let mut chance = Chance::new(seed + 1_000_000 * n);
-        let facts = facts(&mut chance);
+    for n in 0..2 * DATABASES {
+        let facts = facts(&mut Chance::new(seed + 1_000_000 * (n % DATABASES)));
+        let mut chance = Chance::new(seed + n);
         let others = args.iter().map(|arg| QueryArg::Value(varied(&mut chance, arg)));
         let mut inputs = vec![QueryArg::Source(Arc::new(facts.clone())), rules.clone()];
         inputs.extend(others);
@@ -42,9 +42,9 @@ fn ask(seed: u64) -> (u64, u64) {
         inputs[0] = QueryArg::Source(Arc::new(Batched { facts, most, sorted: false }));
         let got = prepared.q(&inputs, &Budget::default()).map(|answer| comparable(&query, answer));
         match (&want, &got) {
-            (Ok(want), Ok(got)) => assert_eq!(want, got, "seed {seed}, database {n}: {text}"),
+            (Ok(want), Ok(got)) => assert_eq!(want, got, "seed {seed}, call {n}: {text}"),
             (Err(_), Err(_)) => {}
-            _ => panic!("seed {seed}, database {n}: {text}\nnaive {want:?}\nkept  {got:?}"),
+            _ => panic!("seed {seed}, call {n}: {text}\nnaive {want:?}\nkept  {got:?}"),
         }
     }
     (prepared.plans().made(), prepared.plans().found())
@@ -90,17 +90,15 @@ fn a_plan_is_found_for_the_same_shape_and_made_for_another() {
     let prepared = Prepared::new(text).expect("a sound query");
     let ages =
         |ages: &[i64]| QueryArg::Value(ages.iter().map(|age| Edn::Int(*age)).collect::<Vec<_>>().into());
-    let mut asked = |db: QueryArg, given: QueryArg| {
+    let asked = |db: QueryArg, given: QueryArg| {
         let before = prepared.plans().found();
         prepared.q(&[db, given], &Budget::default()).expect("an answer");
         prepared.plans().found() > before
     };
     assert!(!asked(people(40, 10, false), ages(&[30])), "the first is made");
     assert!(asked(people(41, 11, false), ages(&[30])), "nearly as many facts");
-    assert!(
-        asked(people(41, 11, false), ages(&[90])) == asked(people(41, 11, false), ages(&[91])),
-        "values do not count"
-    );
+    assert!(!asked(people(41, 11, false), ages(&[90])), "a value of other count");
+    assert!(asked(people(41, 11, false), ages(&[91])), "another value of that count");
     assert!(!asked(people(400, 10, false), ages(&[30])), "ten times as many facts");
     assert!(!asked(people(40, 10, true), ages(&[30])), "another cardinality");
     assert!(!asked(people(40, 10, false), ages(&[30, 31])), "rows where there was one value");
@@ -111,7 +109,7 @@ fn a_plan_is_found_for_the_same_shape_and_made_for_another() {
 #[test]
 fn only_a_few_plans_are_kept_of_a_query() {
     let prepared = Prepared::new("[:find ?n :in $ :where [_ :name ?n]]").expect("a sound query");
-    let mut asked = |count| {
+    let asked = |count| {
         let before = prepared.plans().found();
         prepared.q(&[people(count, 0, false)], &Budget::default()).expect("an answer");
         prepared.plans().found() > before
