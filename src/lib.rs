@@ -104,6 +104,7 @@ pub use options::Options;
 pub use question::{Arg, Question, q};
 pub use raw::{Index, Walk};
 pub use requests::{RequestState, RequestStatus};
+pub use read_queries::QueryCacheStats;
 pub use store::{Store, compact, connect, connect_with};
 pub use time::{Chance, Clock, SystemChance, SystemClock, TimePoint};
 pub use transact::TxReport;

@@ -19,7 +19,7 @@ use crate::home::Home;
 use crate::kept::{Kept, Owner};
 use crate::options::Options;
 use crate::question::Question;
-use crate::read_queries::ReadQueries;
+use crate::read_queries::{QueryCacheStats, ReadQueries};
 use crate::replay;
 use crate::transactor::Transactor;
 
@@ -146,7 +146,8 @@ impl Store {
         &self.0.address
     }
 
-    /// A query from text, as [`q`](crate::q) makes it; but a text that was read before is not read again.
+    /// A query from text, as [`q`](crate::q) makes it; but a text that was read before is not read and checked again, and
+    /// not planned again for inputs like those of before.
     ///
     /// ```
     /// let store = annals::connect("mem:")?;
@@ -155,15 +156,18 @@ impl Store {
     /// for _ in 0..3 {
     ///     assert_eq!(store.q(types)?.over(&db).run()?.into_edn(), annals::Edn::from(15));
     /// }
-    /// assert_eq!(store.query_cache(), (2, 1));
+    /// let told = store.query_cache();
+    /// assert_eq!((told.hits, told.misses), (2, 1));
+    /// assert_eq!((told.plans_reused, told.plans_made), (2, 1));
     /// # Ok::<(), annals::Error>(())
     /// ```
     pub fn q(&self, text: &str) -> Result<Question> {
         Ok(Question::of(self.0.queries.read(text)?))
     }
 
-    /// How often [`Store::q`] and [`Db::q`](crate::Db::q) found a query that was read before, and how often not.
-    pub fn query_cache(&self) -> (u64, u64) {
+    /// How often [`Store::q`] and [`Db::q`](crate::Db::q) found a query that was read before, and a plan that was made
+    /// before, and how often not.
+    pub fn query_cache(&self) -> QueryCacheStats {
         self.0.queries.counts()
     }
 
