@@ -50,6 +50,9 @@ mod diff;
 mod entity;
 mod error;
 mod excise;
+mod fork;
+#[cfg(test)]
+mod fork_tests;
 mod home;
 pub mod import;
 mod index_pull;
@@ -89,7 +92,7 @@ pub use annals_storage::index::{
 
 pub use connection::Connection;
 pub use database::{AttributeInfo, Db};
-pub use diff::{Diff, diff};
+pub use diff::{Diff, Difference, diff};
 pub use entity::{Entity, Field};
 pub use error::{Error, Result};
 pub use index_pull::IndexPull;
