@@ -27,7 +27,8 @@ fn main() {
     main.transact(SCHEMA).expect("a sound schema");
     for batch in 0..facts / 3 / PEOPLE_AT_ONCE {
         let people = batch * PEOPLE_AT_ONCE..(batch + 1) * PEOPLE_AT_ONCE;
-        let one = |n| format!("{{:p/name \"person {n}\" :p/pay {} :p/town \"town {}\"}}", n * 37 % 9_000, n % 300);
+        let one =
+            |n| format!("{{:p/name \"person {n}\" :p/pay {} :p/town \"town {}\"}}", n * 37 % 9_000, n % 300);
         main.transact(format!("[{}]", people.map(one).collect::<Vec<_>>().join(" "))).expect("sound facts");
     }
     let t = main.request_index().expect("it is open");
@@ -49,7 +50,9 @@ fn measure(main: &Connection, name: &str, at: Option<T>) {
     let answer = towns.over(&fork.db()).run().expect("an answer").into_edn();
     let answered = begun.elapsed();
     let added = stored(main) - before;
-    println!("at {name}: forked in {forked:.1?}, {answer} towns counted after {answered:.1?}, {added} bytes added");
+    println!(
+        "at {name}: forked in {forked:.1?}, {answer} towns counted after {answered:.1?}, {added} bytes added"
+    );
     let begun = Instant::now();
     let differs = fork.db().difference(&main.db()).expect("they are related");
     let facts = differs.here.len() + differs.there.len();

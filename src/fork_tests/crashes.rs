@@ -1,6 +1,7 @@
 //! A crash at every call of the storage: a fork is there whole or not there, and nobody loses anything by it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use annals_storage::backend::fault::{Fault, FaultyStorage};
 use annals_storage::backend::{MemoryStorage, Storage};
@@ -8,7 +9,31 @@ use annals_storage::backend::{MemoryStorage, Storage};
 use super::replay::Replay;
 use super::{grown, index, numbers, open, small};
 use crate::connection::Connection;
+use crate::options::Options;
 use crate::store::Store;
+use crate::time::{Chance, Clock};
+
+/// The same ids and times in every run, so that the same calls are made.
+#[derive(Debug)]
+struct Same(AtomicU64);
+
+impl Chance for Same {
+    fn next_id(&self) -> crate::Result<u128> {
+        let n = u128::from(self.0.fetch_add(1, Ordering::Relaxed));
+        Ok((n + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835))
+    }
+}
+
+impl Clock for Same {
+    fn now_micros(&self) -> i64 {
+        1_700_000_000_000_000
+    }
+}
+
+fn same() -> Options {
+    let same = || Arc::new(Same(AtomicU64::new(0)));
+    Options { chance: same(), clock: same(), ..small() }
+}
 
 type Action = fn(&Store, &Connection) -> crate::Result<()>;
 
@@ -16,7 +41,7 @@ type Action = fn(&Store, &Connection) -> crate::Result<()>;
 fn everywhere(faults: &[Fault], index_after: &[u64], action: Action, judge: fn(&Store, &Replay, bool)) {
     let calm = Arc::new(FaultyStorage::new(Arc::new(MemoryStorage::new())));
     let run = |faulty: &Arc<FaultyStorage>| {
-        let store = open(&(Arc::clone(faulty) as Arc<dyn Storage>), small());
+        let store = open(&(Arc::clone(faulty) as Arc<dyn Storage>), same());
         let conn = grown(&store, "main", 9, index_after);
         let replay = Replay::of(&conn);
         let first = faulty.calls();

@@ -10,10 +10,11 @@ use std::sync::Arc;
 use super::{Settings, Work};
 use crate::backend::{Filled, Lineage, Sequence, Storage, settle};
 use crate::cache::Cache;
+use crate::datom::T;
 use crate::error::{Error, Result};
 use crate::log::packed;
 use crate::rest::Rest;
-use crate::root::Root;
+use crate::root::{Excision, Root};
 use crate::tree::nodes::Nodes;
 
 /// What making a fork whole needs; the fields are those of a [`Job`](super::Job).
@@ -61,7 +62,7 @@ impl Fork<'_> {
 
     /// The trees that can be shared, if any.
     fn trees(&self, old: &Root, leaf_bytes: u64) -> Root {
-        let excisions = old.excisions.clone();
+        let excisions = self.excisions(old);
         if old.basis > self.lineage.parted() {
             return Root { excisions, leaf_bytes, ..Root::default() };
         }
@@ -75,6 +76,18 @@ impl Fork<'_> {
             excisions,
             ..Root::default()
         }
+    }
+
+    /// What the parent removed for ever of the shared past. The numbers of its later transactions mean others here, and
+    /// so do facts asserted by them.
+    fn excisions(&self, old: &Root) -> Vec<Excision> {
+        let parted = self.lineage.parted().unwrap_or(T::MAX);
+        let shared = |excision: &Excision| Excision {
+            t: excision.t.min(parted),
+            before: excision.before.min(parted.saturating_add(1)),
+            ..excision.clone()
+        };
+        old.excisions.iter().map(shared).collect()
     }
 
     /// The slot before the first that the fork will fill: who opens the log finds its end there.
