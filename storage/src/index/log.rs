@@ -60,7 +60,7 @@ pub(super) fn each_batch(
     }
     let end = chain.next_seq();
     if !slots(end + 1)?.is_empty() && slots(end)?.is_empty() {
-        let what = format!("it is missing, batch {} is there", end + 1);
+        let what = format!("it is missing, slot {} is there", lineage.slot(end + 1)?);
         return Err(Error::corrupt(lineage.place(end), what));
     }
     Ok(())

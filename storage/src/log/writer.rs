@@ -98,7 +98,7 @@ impl Log {
         let filled =
             |number| -> Result<bool> { Ok(!self.lineage.slots(&*self.storage, number, 1)?.is_empty()) };
         if filled(empty + 1)? && !filled(empty)? {
-            let what = format!("it is missing, batch {} is there", empty + 1);
+            let what = format!("it is missing, slot {} is there", self.lineage.slot(empty + 1)?);
             return Err(Error::corrupt(self.lineage.place(empty), what));
         }
         if empty == 0 {
