@@ -43,11 +43,14 @@ fn main() {
     let accounts = std::env::args().filter_map(|arg| arg.parse().ok()).next().unwrap_or(100_000);
     let code = Code::new().function("native/put", put).expect("a name");
     let options = Options { code, ..Options::default() };
-    let conn = annals::connect_with("mem:", options).and_then(|store| store.database("main")).expect("memory");
+    let conn =
+        annals::connect_with("mem:", options).and_then(|store| store.database("main")).expect("memory");
     conn.transact(SCHEMA).expect("a schema");
     conn.transact(RULES).expect("rules");
     fill(&conn, accounts);
-    println!("{accounts} accounts; one fact a transaction, each waited for; medians of {ROUNDS} rounds of {EACH}");
+    println!(
+        "{accounts} accounts; one fact a transaction, each waited for; medians of {ROUNDS} rounds of {EACH}"
+    );
     let any = |n: usize| (n * 7919) % accounts;
     let mut number = 0;
     let mut fresh = move || {
@@ -56,24 +59,51 @@ fn main() {
     };
     type Make<'m> = Box<dyn Fn(usize, usize) -> TxRequest + 'm>;
     let text = |text: String| TxRequest::from(text);
-    let kinds: Vec<(&str, Make<'_>)> = vec![
-        ("plain", Box::new(|n, v| text(format!("[[:db/add [:account/id {}] :account/balance {v}]]", any(n))))),
-        ("a key", Box::new(|n, v| {
-            text(format!("[[:db/add [:account/id {}] :account/balance {v}]]", any(n))).key(format!("key {v}"))
-        })),
-        ("an expectation", Box::new(|n, v| {
-            text(format!("[[:db/add [:account/id {}] :account/balance {v}]]", any(n)))
-                .expect(format!("{{:entity [:account/id {}] :attribute :account/id :is {}}}", any(n), any(n)))
-        })),
-        ("an attribute predicate", Box::new(|n, v| text(format!("[[:db/add [:account/id {}] :account/judged {v}]]", any(n))))),
-        ("an entity spec", Box::new(|n, v| {
-            text(format!("[{{:db/id [:account/id {}] :account/balance {v} :db/ensure :account/spec}}]", any(n)))
-        })),
-        ("a constraint, patterns only", Box::new(|n, v| text(format!("[[:db/add [:account/id {}] :account/kept {v}]]", any(n))))),
-        ("a native function", Box::new(|n, v| text(format!("[[native/put {} {v}]]", any(n))))),
-        ("a stored function", Box::new(|n, v| text(format!("[[:account/put {} {v}]]", any(n))))),
-        ("a constraint with negation", Box::new(|n, v| text(format!("[[:db/add [:account/id {}] :account/whole {v}]]", any(n))))),
-    ];
+    let kinds: Vec<(&str, Make<'_>)> =
+        vec![
+            (
+                "plain",
+                Box::new(|n, v| text(format!("[[:db/add [:account/id {}] :account/balance {v}]]", any(n)))),
+            ),
+            (
+                "a key",
+                Box::new(|n, v| {
+                    text(format!("[[:db/add [:account/id {}] :account/balance {v}]]", any(n)))
+                        .key(format!("key {v}"))
+                }),
+            ),
+            (
+                "an expectation",
+                Box::new(|n, v| {
+                    text(format!("[[:db/add [:account/id {}] :account/balance {v}]]", any(n))).expect(
+                        format!("{{:entity [:account/id {}] :attribute :account/id :is {}}}", any(n), any(n)),
+                    )
+                }),
+            ),
+            (
+                "an attribute predicate",
+                Box::new(|n, v| text(format!("[[:db/add [:account/id {}] :account/judged {v}]]", any(n)))),
+            ),
+            (
+                "an entity spec",
+                Box::new(|n, v| {
+                    text(format!(
+                        "[{{:db/id [:account/id {}] :account/balance {v} :db/ensure :account/spec}}]",
+                        any(n)
+                    ))
+                }),
+            ),
+            (
+                "a constraint, patterns only",
+                Box::new(|n, v| text(format!("[[:db/add [:account/id {}] :account/kept {v}]]", any(n)))),
+            ),
+            ("a native function", Box::new(|n, v| text(format!("[[native/put {} {v}]]", any(n))))),
+            ("a stored function", Box::new(|n, v| text(format!("[[:account/put {} {v}]]", any(n))))),
+            (
+                "a constraint with negation",
+                Box::new(|n, v| text(format!("[[:db/add [:account/id {}] :account/whole {v}]]", any(n)))),
+            ),
+        ];
     let mut plain = None;
     for (what, make) in &kinds {
         let mut times: Vec<Duration> = (0..ROUNDS)
@@ -89,7 +119,11 @@ fn main() {
         times.sort();
         let took = times[ROUNDS / 2];
         let base = *plain.get_or_insert(took);
-        println!("{what:30} {:>9.1} us, {:.2} of plain", took.as_secs_f64() * 1e6, took.as_secs_f64() / base.as_secs_f64());
+        println!(
+            "{what:30} {:>9.1} us, {:.2} of plain",
+            took.as_secs_f64() * 1e6,
+            took.as_secs_f64() / base.as_secs_f64()
+        );
     }
     unique(&conn, accounts);
 }

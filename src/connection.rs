@@ -6,13 +6,15 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use annals_storage::datom::T;
-use annals_storage::index::{self, Collected, Progress as VerifyProgress, Report as VerifyReport};
+use annals_storage::index::{Collected, Progress as VerifyProgress, Report as VerifyReport};
 
 use crate::database::Db;
 use crate::error::Result;
+use crate::fork;
 use crate::input::TxRequest;
 use crate::log::Log;
 use crate::requests::RequestStatus;
+use crate::store::Store;
 use crate::transact::TxReport;
 use crate::transactor::{Pending, Transactor};
 
@@ -29,6 +31,7 @@ use crate::transactor::{Pending, Transactor};
 #[derive(Clone)]
 pub struct Connection {
     name: Arc<str>,
+    store: Store,
     pub(crate) transactor: Arc<Transactor>,
 }
 
@@ -39,8 +42,8 @@ impl fmt::Debug for Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(name: &str, transactor: Arc<Transactor>) -> Connection {
-        Connection { name: name.into(), transactor }
+    pub(crate) fn new(name: &str, store: Store, transactor: Arc<Transactor>) -> Connection {
+        Connection { name: name.into(), store, transactor }
     }
 
     /// The database's name.
@@ -130,23 +133,26 @@ impl Connection {
     }
 
     /// Deletes what the newest root does not need: lists that roots left, as far as nobody reads them, and segments of
-    /// jobs that never published.
+    /// jobs that never published. What forks of this database read stays.
     ///
     /// With a `grace`, what was freed longer ago goes even if a value still reads it; that value then fails with
     /// `db.error/value-expired`.
     pub fn gc(&self, grace: Option<Duration>) -> Result<Collected> {
         let transactor = &self.transactor;
         let home = Arc::clone(&transactor.db().basis().home);
-        let collected = transactor.begin(move || {
-            let rest = home.newest_rest()?;
-            let listed = home.collect(&rest, grace)?;
-            let orphans = index::sweep_orphans(&*home.storage, &rest, home.database)?;
-            Ok(Collected {
-                segments: listed.segments + orphans.segments,
-                bytes: listed.bytes + orphans.bytes,
-            })
-        })?;
-        collected.wait()
+        transactor.begin(move || home.clean(grace))?.wait()
+    }
+
+    /// Makes a database that shares the past of this one, as [`Store::fork`] does, and opens it. Writing goes on
+    /// meanwhile.
+    pub fn fork(&self, to: &str, at: Option<T>) -> Result<Connection> {
+        let db = self.db();
+        let t = at.unwrap_or(db.basis_t());
+        fork::check(&self.name, t, db.basis_t())?;
+        let (home, log) = (Arc::clone(&db.basis().home), self.transactor.log().clone());
+        let name = to.to_owned();
+        self.transactor.begin(move || fork::make(&home, &log, &name, t))?.wait()?;
+        self.store.open_database(to)
     }
 
     /// Reads everything that is stored and holds it against itself: the log, every node of the trees, and the trees

@@ -47,6 +47,8 @@ type Keep = dyn Fn(&Db, &Datom) -> bool + Send + Sync;
 #[derive(Clone)]
 pub struct Db {
     basis: Arc<Basis>,
+    /// The newest transaction that is in the log: those above are speculative.
+    settled: T,
     view: View,
     filters: Option<Arc<Filter>>,
     /// A view that could not be found, which every read then says.
@@ -92,7 +94,8 @@ impl fmt::Debug for Db {
 
 impl Db {
     pub(crate) fn new(basis: Arc<Basis>) -> Db {
-        Db { basis, view: View::default(), filters: None, trouble: None }
+        let settled = basis.t;
+        Db { basis, settled, view: View::default(), filters: None, trouble: None }
     }
 
     pub(crate) fn basis(&self) -> &Arc<Basis> {
@@ -107,6 +110,11 @@ impl Db {
     /// The newest transaction this value knows, whatever it shows.
     pub fn basis_t(&self) -> T {
         self.basis.t
+    }
+
+    /// The newest transaction that is shown and was not made by `with`: up to here values of one database agree.
+    pub(crate) fn settled_t(&self) -> T {
+        self.view.as_of.map_or(self.settled, |bound| bound.min(self.settled))
     }
 
     /// The number the next transaction gets.
@@ -140,7 +148,7 @@ impl Db {
 
     /// The same facts without view and filter: everything up to the basis.
     pub fn unfiltered(&self) -> Db {
-        Db::new(Arc::clone(&self.basis))
+        Db { settled: self.settled, ..Db::new(Arc::clone(&self.basis)) }
     }
 
     /// What held after this point: a t or transaction (included), or an instant (all transactions up to it).

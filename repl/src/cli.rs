@@ -104,6 +104,8 @@ pub enum Verb {
     Stats(StatsArgs),
     /// Load transactions from files
     Import(ImportArgs),
+    /// Make a database that shares the past of another
+    Fork(ForkArgs),
     /// Delete what is stored and needed no more
     Gc(GcArgs),
     /// Read everything stored and hold it against itself
@@ -237,6 +239,20 @@ pub struct SchemaArgs {
 pub struct StatsArgs {
     /// The storage
     pub storage: Option<String>,
+}
+
+/// `annals fork`
+#[derive(Args, Debug)]
+pub struct ForkArgs {
+    /// The storage
+    pub storage: String,
+    /// The database whose past is shared
+    pub from: String,
+    /// The name of the new database
+    pub to: String,
+    /// The last that is shared: a t, a transaction, or an instant [default: the newest transaction]
+    #[arg(long, value_name = "POINT")]
+    pub at: Option<String>,
 }
 
 /// `annals gc`

@@ -85,6 +85,7 @@ fn run(cli: Cli, terminal: &Terminal) -> Result<()> {
         Some(Verb::Schema(args)) => verbs::look::schema(args, &settings, terminal),
         Some(Verb::Stats(args)) => verbs::look::stats(args, &settings, terminal),
         Some(Verb::Import(args)) => verbs::import::run(args, &settings, terminal),
+        Some(Verb::Fork(args)) => verbs::fork::run(args, &settings),
         Some(Verb::Gc(args)) => verbs::upkeep::gc(args, &settings),
         Some(Verb::Verify(args)) => verbs::upkeep::verify(args, &settings, terminal),
     }

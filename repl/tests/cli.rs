@@ -173,6 +173,22 @@ fn what_jobs_leave_behind_is_collected_and_verified() {
 }
 
 #[test]
+fn a_fork_goes_its_own_way() {
+    let place = Place::with_films();
+    let ran = place.run(&["fork", "films.annals", "main", "trial", "--at", "1"]);
+    assert_eq!((ran.status, ran.err.as_str()), (0, "trial shares the past of main up to t 1\n"));
+    let films = "[{:film/title \"Ran\" :film/year 1985}]";
+    assert_eq!(place.run(&["transact", "films.annals", films, "--db", "trial"]).status, 0);
+    let titles = |db: &str| place.run(&["query", "films.annals", TITLES, "--db", db, "--format", "csv"]).out;
+    assert_eq!(titles("trial").lines().skip(1).collect::<Vec<_>>(), ["Ran,1985"]);
+    assert!(titles("main").contains("Alien") && !titles("main").contains("Ran"));
+    let again = place.run(&["fork", "films.annals", "main", "trial"]);
+    assert_eq!(again.status, 1);
+    assert!(again.err.contains("db-exists"), "{}", again.err);
+    assert!(place.run(&["fork", "films.annals", "main", "b", "--at", "9"]).err.contains("fork-beyond-basis"));
+}
+
+#[test]
 fn damage_is_listed_and_trees_are_made_anew() {
     let place = Place::with_films();
     assert_eq!(

@@ -11,7 +11,7 @@ use axum::routing::any;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::ask::Ask;
-use crate::calls::{catalogue, commands, datoms, health, log, pull, query, requests, transact};
+use crate::calls::{catalogue, commands, datoms, fork, health, log, pull, query, requests, transact};
 use crate::media::Media;
 use crate::problem::Problem;
 use crate::reply::{Reply, problem_response};
@@ -99,6 +99,11 @@ pub(crate) const ROUTES: &[Route] = &[
         path: "/v1/db/{db}/schema",
         about: "attributes and their properties",
         calls: &[Call { params: &["system", "min-t", "wait"], run: catalogue::schema, ..READ }],
+    },
+    Route {
+        path: "/v1/db/{db}/fork",
+        about: "a new database that shares the past of this one",
+        calls: &[Call { method: "POST", work: Work::Write, body: true, run: fork::fork, ..READ }],
     },
     Route {
         path: "/v1/db/{db}/transact",

@@ -11,9 +11,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use annals_query::ast::{Binding, Input, Query, SourceName};
+use annals_query::ast::{Binding, Input, SourceName};
 use annals_query::edn::{Edn, Form, FormKind, read_one};
-use annals_query::{Answer, parse};
+use annals_query::{Answer, Prepared, parse};
 use annals_storage::datom::Keyword;
 
 use super::template::Template;
@@ -31,7 +31,7 @@ pub(crate) enum Stored {
     /// Clauses, and what to make of their rows.
     Template(Template),
     /// A query whose rows are transaction data, or whose having rows is the verdict.
-    Query(Arc<Query>),
+    Query(Arc<Prepared>),
 }
 
 /// Code that was read, by its language and text.
@@ -79,7 +79,7 @@ impl Stored {
                 if query.inputs.first() != Some(&Input::Source(SourceName::default_source())) {
                     return Err(invalid("the first input of its query is not $, the database"));
                 }
-                Ok(Stored::Query(Arc::new(query)))
+                Ok(Stored::Query(Arc::new(Prepared::from(query))))
             }
             _ => Err(invalid("it is neither a map nor a query")),
         }
@@ -89,7 +89,7 @@ impl Stored {
     pub(super) fn named(&self, name: &Keyword, args: &BTreeMap<Edn, Edn>) -> Result<Vec<Edn>> {
         let query = match self {
             Stored::Template(template) => template.rows(),
-            Stored::Query(query) => query,
+            Stored::Query(query) => query.query(),
         };
         let inputs = query.inputs.iter().skip(1);
         let by_name = |input: &Input| match input {
@@ -131,9 +131,10 @@ impl Stored {
 }
 
 /// Asks a query of code, whose inputs are the database and the arguments.
-pub(super) fn asked(db: &Db, name: &Keyword, query: &Arc<Query>, args: &[Edn]) -> Result<Answer> {
-    if query.inputs.len() != args.len() + 1 {
-        return Err(wrong_arity(name, query.inputs.len() - 1, args));
+pub(super) fn asked(db: &Db, name: &Keyword, query: &Arc<Prepared>, args: &[Edn]) -> Result<Answer> {
+    let takes = query.query().inputs.len() - 1;
+    if takes != args.len() {
+        return Err(wrong_arity(name, takes, args));
     }
     let code = &db.basis().home.options.code;
     let question = Question::of(Arc::clone(query)).over(db).functions(code.functions()).budget(budget(db));

@@ -13,9 +13,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use annals_query::ast::{Query, Var};
+use annals_query::ast::Query;
 use annals_query::edn::{Edn, Form, FormKind};
-use annals_query::parse;
+use annals_query::{Prepared, parse};
 use annals_storage::datom::{Keyword, Symbol};
 
 use super::Refusal;
@@ -27,7 +27,7 @@ use crate::error::Result;
 #[derive(Debug)]
 pub(crate) struct Template {
     requirements: Vec<Requirement>,
-    rows: Arc<Query>,
+    rows: Arc<Prepared>,
     /// The variables of the rows, in their order.
     vars: Vec<Symbol>,
     /// What is made of each row.
@@ -37,7 +37,7 @@ pub(crate) struct Template {
 /// Clauses that must hold of the arguments.
 #[derive(Debug)]
 struct Requirement {
-    query: Arc<Query>,
+    query: Arc<Prepared>,
     code: Keyword,
     message: String,
 }
@@ -76,7 +76,7 @@ impl Template {
 
     /// The query whose rows fill it.
     pub(super) fn rows(&self) -> &Query {
-        &self.rows
+        self.rows.query()
     }
 
     /// The transaction data of all rows.
@@ -134,7 +134,7 @@ fn requirement(inputs: &[Form], form: &Form) -> Result<Requirement> {
 }
 
 /// `[:find vars :in $ inputs :where clauses]`; a row of nothing but a constant if no variable is asked for.
-fn query(inputs: &[Form], vars: &[Symbol], clauses: &[Form]) -> Result<Arc<Query>> {
+fn query(inputs: &[Form], vars: &[Symbol], clauses: &[Form]) -> Result<Arc<Prepared>> {
     const HELD: &str = "?held-by-all-of-it";
     let word = |word: &str| Form::from(Edn::keyword(word));
     let symbol = |name: &str| Form::from(Edn::symbol(name));
@@ -153,16 +153,14 @@ fn query(inputs: &[Form], vars: &[Symbol], clauses: &[Form]) -> Result<Arc<Query
     parts.extend(clauses.iter().cloned());
     let query = parse::query(&vector(parts)).map_err(|error| invalid(&error.message))?;
     annals_query::check::query(&query, &[]).map_err(|error| invalid(&error.message))?;
-    Ok(Arc::new(query))
+    Ok(Arc::new(Prepared::from(query)))
 }
 
 /// The variables that stand in a form, each once.
 fn holes(form: &Edn, vars: &mut Vec<Symbol>) {
     match form {
-        Edn::Symbol(name) if Var(name.clone()).0.as_str().starts_with('?') => {
-            if !vars.contains(name) {
-                vars.push(name.clone());
-            }
+        Edn::Symbol(name) if name.as_str().starts_with('?') && !vars.contains(name) => {
+            vars.push(name.clone())
         }
         Edn::Vector(parts) | Edn::List(parts) => parts.iter().for_each(|part| holes(part, vars)),
         Edn::Set(parts) => parts.iter().for_each(|part| holes(part, vars)),

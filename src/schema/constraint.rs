@@ -7,9 +7,9 @@ use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use annals_query::ast::{Arg, Call, Clause, ClauseKind, Input, Query, Rule, SourceName, Term};
+use annals_query::ast::{Arg, Binding, Call, Clause, ClauseKind, Input, Query, Rule, SourceName, Term, Var};
 use annals_query::edn::{Edn, Form, FormKind, read_one};
-use annals_query::parse;
+use annals_query::{Prepared, parse};
 use annals_storage::datom::{EntityId, Keyword, Pattern, Value};
 use annals_storage::snapshot::{Snapshot, View};
 
@@ -17,19 +17,30 @@ use super::bootstrap as at;
 use crate::error::{Error, Result};
 
 /// A query that must have no answer.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Constraint {
     /// The entity that declares it.
     pub(crate) e: EntityId,
+    text: Arc<str>,
     /// The query, or why the text is none: then nothing that is stored while it stands passes it.
     pub(crate) rule: std::result::Result<Arc<Invariant>, String>,
 }
 
+impl PartialEq for Constraint {
+    fn eq(&self, other: &Constraint) -> bool {
+        (self.e, &self.text) == (other.e, &other.text)
+    }
+}
+
 /// What a constraint says.
-#[derive(Debug, PartialEq)]
+#[derive(Debug)]
 pub(crate) struct Invariant {
     /// The query; its inputs are the database, and the rules if it wants them.
-    pub(crate) query: Arc<Query>,
+    pub(crate) query: Arc<Prepared>,
+    /// If its clauses are patterns and calls over values only: the same query about some entities, a further input, for
+    /// each pattern, with the pattern's attribute. Then an answer it did not have before has a fact in it that was
+    /// asserted since.
+    pub(crate) about: Option<Vec<(Keyword, Arc<Prepared>)>>,
     /// The rules, as they were written.
     pub(crate) rules: Option<Edn>,
     /// What can change its answer.
@@ -37,7 +48,7 @@ pub(crate) struct Invariant {
 }
 
 /// The attributes whose facts can change the answer of a query.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub(crate) enum Reads {
     /// Any.
     All,
@@ -52,7 +63,7 @@ pub(super) fn all(snapshot: &Snapshot) -> Result<Arc<[Constraint]>> {
         for row in 0..batch.len {
             if let Value::String(text) = batch.v.get(row).to_value() {
                 let rule = Invariant::read(&text).map(Arc::new).map_err(|error| error.message().to_owned());
-                found.push(Constraint { e: EntityId(batch.e.get(row)), rule });
+                found.push(Constraint { e: EntityId(batch.e.get(row)), text, rule });
             }
         }
         ControlFlow::Continue(())
@@ -96,25 +107,31 @@ impl Invariant {
             return Err(invalid("its inputs are not $, and % where there are :rules"));
         }
         let reads = Reads::of(&query.clauses, &read);
-        Ok(Invariant { query: Arc::new(query), rules: rules.map(Form::to_edn), reads })
+        let about = about(&query);
+        Ok(Invariant { query: Arc::new(Prepared::from(query)), about, rules: rules.map(Form::to_edn), reads })
     }
+}
 
-    /// The entity variables of its patterns, each with the attribute, if its clauses are patterns and calls over values
-    /// only: then an answer it did not have before has a fact in it that was asserted since.
-    pub(crate) fn positive(&self) -> Option<Vec<(&Keyword, &Term)>> {
-        let mut patterns = Vec::new();
-        for clause in &self.query.clauses {
-            match &clause.kind {
-                ClauseKind::Pattern { terms, .. } => match &terms[..] {
-                    [e @ Term::Var(_), Term::Const(Edn::Keyword(a)), ..] => patterns.push((a, e)),
-                    _ => return None,
-                },
-                ClauseKind::Predicate(call) | ClauseKind::Function(call, _) if is_over_values(call) => {}
+/// The query about entities that are given, for each of its patterns; `None` if it is not made of patterns and calls over
+/// values only.
+fn about(query: &Query) -> Option<Vec<(Keyword, Arc<Prepared>)>> {
+    let mut patterns: Vec<(&Keyword, &Var)> = Vec::new();
+    for clause in &query.clauses {
+        match &clause.kind {
+            ClauseKind::Pattern { terms, .. } => match &terms[..] {
+                [Term::Var(e), Term::Const(Edn::Keyword(a)), ..] => patterns.push((a, e)),
                 _ => return None,
-            }
+            },
+            ClauseKind::Predicate(call) | ClauseKind::Function(call, _) if is_over_values(call) => {}
+            _ => return None,
         }
-        Some(patterns)
     }
+    let narrow = |(a, e): (&Keyword, &Var)| {
+        let mut query = query.clone();
+        query.inputs.push(Input::Binding(Binding::Collection(Box::new(Binding::Var(e.clone())))));
+        (a.clone(), Arc::new(Prepared::from(query)))
+    };
+    Some(patterns.into_iter().map(narrow).collect())
 }
 
 /// True if a call looks at nothing but its arguments.

@@ -7,9 +7,8 @@
 
 use std::sync::Arc;
 
-use annals_query::Answer;
-use annals_query::ast::{Binding, Input, Term};
 use annals_query::edn::Edn;
+use annals_query::{Answer, Prepared};
 use annals_storage::anomaly::Category;
 use annals_storage::datom::{EntityId, Keyword};
 use annals_storage::log::{LoggedTx, Op};
@@ -75,20 +74,26 @@ fn judge(
     after: &Db,
     tx: Option<&LoggedTx>,
 ) -> Result<()> {
-    let questions = match tx.and_then(|tx| Some((tx, invariant.positive()?))) {
-        Some((tx, patterns)) => {
-            let narrow = |(a, e): &(&Keyword, &Term)| narrowed(invariant, after, tx, a, e);
-            patterns.iter().filter_map(narrow).collect()
+    let with_rules = |question: Question| match &invariant.rules {
+        Some(rules) => question.arg(Arg::Edn(rules.clone())),
+        None => question,
+    };
+    let questions: Vec<Question> = match (tx, &invariant.about) {
+        (Some(tx), Some(about)) => {
+            let narrow = |(attribute, query): &(Keyword, Arc<Prepared>)| {
+                let entities = asserted(after, tx, attribute);
+                let question = || {
+                    with_rules(Question::of(Arc::clone(query))).arg(Arg::Edn(Edn::Vector(entities.clone())))
+                };
+                (!entities.is_empty()).then(question)
+            };
+            about.iter().filter_map(narrow).collect()
         }
-        None => vec![Question::of(Arc::clone(&invariant.query)).over(after)],
+        _ => vec![with_rules(Question::of(Arc::clone(&invariant.query)))],
     };
     for question in questions {
-        let question = match &invariant.rules {
-            Some(rules) => question.arg(Arg::Edn(rules.clone())),
-            None => question,
-        };
         let functions = after.basis().home.options.code.functions();
-        let question = question.functions(functions).budget(code::budget(after)).limit(LISTED);
+        let question = question.over(after).functions(functions).budget(code::budget(after)).limit(LISTED);
         let rows = rows(question.run().map_err(|error| cannot_judge(name, &error))?);
         if !rows.is_empty() {
             return Err(violated(constraint, name, rows));
@@ -97,26 +102,14 @@ fn judge(
     Ok(())
 }
 
-/// The query about the entities that the transaction asserts something of by this attribute; `None` if it asserts nothing.
-fn narrowed(
-    invariant: &Invariant,
-    after: &Db,
-    tx: &LoggedTx,
-    attribute: &Keyword,
-    e: &Term,
-) -> Option<Question> {
-    let (attr, Term::Var(var)) = (after.basis().schema.attr_named(attribute)?, e) else { return None };
+/// The entities of which the transaction asserts something by this attribute.
+fn asserted(after: &Db, tx: &LoggedTx, attribute: &Keyword) -> Vec<Edn> {
+    let Some(attr) = after.basis().schema.attr_named(attribute) else { return Vec::new() };
     let asserted = tx.datoms.iter().filter(|datom| datom.a == attr.id() && datom.op == Op::Assert);
     let mut entities: Vec<EntityId> = asserted.map(|datom| datom.e).collect();
     entities.sort_unstable();
     entities.dedup();
-    if entities.is_empty() {
-        return None;
-    }
-    let mut query = annals_query::ast::Query::clone(&invariant.query);
-    query.inputs.insert(1, Input::Binding(Binding::Collection(Box::new(Binding::Var(var.clone())))));
-    let entities: Vec<Edn> = entities.into_iter().map(Edn::from).collect();
-    Some(Question::of(Arc::new(query)).over(after).arg(Arg::Edn(Edn::Vector(entities))))
+    entities.into_iter().map(Edn::from).collect()
 }
 
 fn rows(answer: Answer) -> Vec<Edn> {

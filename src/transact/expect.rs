@@ -13,9 +13,10 @@
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use annals_query::edn::{Edn, Form, FormKind};
-use annals_query::parse;
+use annals_query::{Prepared, parse};
 use annals_storage::anomaly::Category;
 use annals_storage::datom::{AttrId, EntityId, Pattern, T, Value, ValueBound};
 use annals_storage::snapshot::View;
@@ -224,7 +225,8 @@ fn question(before: &Db, parts: &Parts<'_>) -> Result<Question> {
         Some(None) => return Err(invalid(parts.form)),
     };
     let functions = before.basis().home.options.code.functions();
-    let question = Question::of(query.into()).functions(functions).budget(code::budget(before));
+    let question =
+        Question::of(Arc::new(Prepared::from(query))).functions(functions).budget(code::budget(before));
     Ok(args.iter().fold(question, |question, arg| question.arg(Arg::Edn(arg.to_edn()))))
 }
 

@@ -227,7 +227,6 @@ impl Transactor {
     }
 
     /// As [`Transactor::submit`]; gives the request back if the queue is full.
-    #[expect(clippy::result_large_err, reason = "what is given back was the caller's")]
     pub(crate) fn offer(&self, request: Request) -> Result<Result<Pending>, Request> {
         if !self.shared.enter() {
             return Err(request);

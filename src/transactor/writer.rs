@@ -33,7 +33,7 @@ pub(super) struct Entry {
 
 enum Verdict {
     /// Something is written for it.
-    Accepted(Accepted),
+    Accepted(Box<Accepted>),
     /// Nothing is.
     Refused(Error),
     /// Something was written for it before: this transaction.
@@ -365,15 +365,16 @@ impl Writer {
 
     fn answer(&mut self, entry: Entry) {
         let outcome = match entry.verdict {
-            Verdict::Accepted(Accepted { reply: Reply::Report(report), .. }) => Ok(report),
-            Verdict::Accepted(Accepted { reply: Reply::Refusal(error), .. }) | Verdict::Refused(error) => {
-                Err(error)
-            }
-            Verdict::Accepted(Accepted { reply: Reply::TakenIn(report), .. }) => {
-                self.carry_out(&entry.submitted.request);
-                Ok(report)
-            }
-            Verdict::Accepted(Accepted { reply: Reply::Nothing, .. }) => Err(gone()),
+            Verdict::Accepted(accepted) => match accepted.reply {
+                Reply::Report(report) => Ok(report),
+                Reply::Refusal(error) => Err(error),
+                Reply::TakenIn(report) => {
+                    self.carry_out(&entry.submitted.request);
+                    Ok(report)
+                }
+                Reply::Nothing => Err(gone()),
+            },
+            Verdict::Refused(error) => Err(error),
             Verdict::Replayed(t) => self.replay(t),
         };
         self.shared.answer(entry.submitted, outcome);
@@ -467,7 +468,7 @@ fn judged(before: &Arc<Basis>, request: &Request, now: i64) -> Result<Verdict> {
 
 fn accepted(outcome: Outcome, reply: Reply) -> Verdict {
     let excises = excise::is_request(&outcome.tx);
-    Verdict::Accepted(Accepted { after: outcome.after, tx: outcome.tx, reply, excises })
+    Verdict::Accepted(Box::new(Accepted { after: outcome.after, tx: outcome.tx, reply, excises }))
 }
 
 fn reported(before: &Arc<Basis>, outcome: &Outcome) -> TxReport {

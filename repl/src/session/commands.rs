@@ -42,7 +42,7 @@ const fn forms(name: &'static str, usage: &'static str, about: &'static str, run
 }
 
 /// Every command, in the order of `.help`.
-pub const ALL: [Command; 31] = [
+pub const ALL: [Command; 32] = [
     words("help", "[COMMAND]", "what can be typed", housekeeping::help),
     words("tutorial", "[STEP | restart]", "a short guided tour; again for the next step", tour::run),
     words("schema", "[NAMESPACE | ATTRIBUTE]", "the attributes", looking::schema),
@@ -87,6 +87,12 @@ pub const ALL: [Command; 31] = [
     words("sample", "git | git-small", "load a bundled sample into an empty database", housekeeping::sample),
     words("open", "STORAGE [NAME]", "open another storage", housekeeping::open),
     words("db", "[NAME | create NAME]", "list the databases, or go to one", housekeeping::db),
+    words(
+        "fork",
+        "NAME [T | INSTANT]",
+        "make a database that shares the past of this one, and go there",
+        housekeeping::fork,
+    ),
     words("quit", "", "leave; so does Ctrl-D", housekeeping::quit),
     words("exit", "", "leave", housekeeping::quit),
 ];

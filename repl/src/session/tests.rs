@@ -253,6 +253,18 @@ fn scripts_are_read_and_do_not_call_themselves_for_ever() {
 }
 
 #[test]
+fn a_session_goes_on_in_a_fork() {
+    let mut session = session();
+    says(&mut session, "[{:db/ident :rank/mate}]");
+    says(&mut session, "[{:db/ident :rank/cook}]");
+    says(&mut session, ".fork trial 1");
+    assert_eq!((session.connection().name(), session.connection().db().basis_t()), ("trial", 1));
+    assert_eq!(says(&mut session, "[:find ?e . :where [?e :db/ident :rank/cook]]"), "nil");
+    assert_eq!(tried(&mut session, ".fork main").expect_err("taken").keyword(), "db.error/db-exists");
+    assert_eq!(tried(&mut session, ".fork a b c").expect_err("too much").exit_status(), 2);
+}
+
+#[test]
 fn every_question_of_every_sample_has_an_answer() {
     for name in sample::NAMES {
         let mut session = with_sample(name);

@@ -1,5 +1,6 @@
 //! The one-shot commands, for scripts: each opens a storage, does one thing, prints it and ends.
 
+pub mod fork;
 pub mod import;
 pub mod look;
 pub mod pull;

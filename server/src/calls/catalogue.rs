@@ -75,7 +75,8 @@ pub(crate) fn delete(ask: &Ask) -> Result<Reply, Problem> {
     Ok(Reply::doc(Doc::Map(vec![("deleted", Doc::text(name))])))
 }
 
-fn description(db: &Db) -> Result<Doc, Problem> {
+/// What `describe` tells of a database.
+pub(crate) fn description(db: &Db) -> Result<Doc, Problem> {
     let instant = db.instant_of(db.basis_t())?.map_or(Edn::Nil, Edn::Inst);
     let attributes = db.schema().iter().filter(|attribute| !attribute.system).count() as u64;
     Ok(Doc::Map(vec![
