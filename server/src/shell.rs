@@ -179,7 +179,9 @@ async fn ask_of(
 /// A key is text, so that it can be a fact.
 fn key_text(value: &HeaderValue) -> Result<String, Problem> {
     let text = std::str::from_utf8(value.as_bytes()).map(|text| text.trim().to_owned());
-    text.map_err(|_| Problem::incorrect("db.error/invalid-idempotency-key", "the Idempotency-Key is not UTF-8 text"))
+    text.map_err(|_| {
+        Problem::incorrect("db.error/invalid-idempotency-key", "the Idempotency-Key is not UTF-8 text")
+    })
 }
 
 /// True if a header Prefer (RFC 7240) names this preference.
