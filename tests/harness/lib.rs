@@ -8,6 +8,7 @@ pub mod binary;
 pub mod conformance;
 pub mod data;
 pub mod http;
+pub mod random;
 pub mod request;
 mod shown;
 pub mod text;

@@ -2,7 +2,8 @@
 
 use annals::{CommandInfo, Edn, TxReport};
 
-use super::transact::{accepted, keyed, outcome, reply, request};
+use super::expect::keyed;
+use super::transact::{accepted, outcome, reply, request};
 use crate::ask::Ask;
 use crate::fields::{Body, Fields};
 use crate::problem::Problem;

@@ -3,6 +3,7 @@
 pub(crate) mod catalogue;
 pub(crate) mod commands;
 pub(crate) mod datoms;
+mod expect;
 pub(crate) mod fork;
 pub(crate) mod health;
 pub(crate) mod inputs;

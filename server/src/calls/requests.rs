@@ -5,6 +5,7 @@ use std::time::Duration;
 use annals::{Category, RequestState, RequestStatus};
 
 use crate::ask::Ask;
+use crate::params;
 use crate::problem::Problem;
 use crate::reply::{Doc, Reply};
 
@@ -13,32 +14,42 @@ const LISTED: u64 = 50;
 /// The most that are listed.
 const MOST: u64 = 1000;
 
+/// The states there are.
+const STATES: [&str; 4] = ["received", "committed", "rejected", "failed"];
+
 /// One request, by its key; waits a while for its outcome if `wait` says so.
 pub(crate) fn status(ask: &Ask) -> Result<Reply, Problem> {
     let key = ask.part("key");
-    let limit = ask.shared.options.transact_timeout;
+    let most = ask.shared.options.basis_timeout;
     let wait =
-        ask.params.count("wait")?.map_or(Duration::ZERO, |millis| Duration::from_millis(millis).min(limit));
-    match ask.connection()?.request(key, wait)? {
-        Some(status) => Ok(Reply::doc(status_doc(&status))),
-        None => Err(Problem::new(
-            Category::NotFound,
-            "db.error/unknown-request",
-            format!("no request had the key {key:?}"),
-        )
-        .hint("a key is known from the moment a request with it was answered or taken in")),
-    }
+        ask.params.count("wait")?.map_or(Duration::ZERO, |millis| Duration::from_millis(millis).min(most));
+    // The wait comes on top of what a read may take.
+    ask.limit.send_modify(|limit| *limit += wait);
+    let status = ask.connection()?.request(key, wait)?.ok_or_else(|| unknown(key))?;
+    let mut reply = Reply::doc(status_doc(&status));
+    reply.is_pending = !status.state.is_final();
+    Ok(reply)
 }
 
-/// The newest requests, or those in one state among them.
+/// No request had this key.
+pub(super) fn unknown(key: &str) -> Problem {
+    let message = format!("no request had the key {key:?}");
+    Problem::new(Category::NotFound, "db.error/unknown-request", message)
+        .hint("a key is known from the moment a request with it was answered or taken in")
+}
+
+/// The newest requests; with `state`, those in it among the newest thousand.
 pub(crate) fn list(ask: &Ask) -> Result<Reply, Problem> {
-    let limit = ask.params.count("limit")?.unwrap_or(LISTED).min(MOST);
+    let limit = ask.params.count("limit")?.unwrap_or(LISTED).min(MOST) as usize;
     let state = ask.params.get("state");
+    if let Some(other) = state.filter(|state| !STATES.contains(state)) {
+        return Err(params::bad("state", other, "received, committed, rejected or failed"));
+    }
     let db = ask.now()?;
     let _ = ask.known.basis.set(db.basis_t());
-    let told = db.requests(limit as usize)?;
+    let told = db.requests(if state.is_some() { MOST as usize } else { limit })?;
     let wanted = told.iter().filter(|status| state.is_none_or(|state| status.state.name() == state));
-    Ok(Reply::doc(Doc::List(wanted.map(status_doc).collect())))
+    Ok(Reply::doc(Doc::List(wanted.take(limit).map(status_doc).collect())))
 }
 
 /// A status as it is told.

@@ -7,7 +7,8 @@ use annals::{Edn, TxData, TxReport, TxRequest};
 use axum::http::StatusCode;
 
 use super::attribute_names;
-use super::requests::status_doc;
+use super::expect::expectations;
+use super::requests::{status_doc, unknown};
 use crate::ask::Ask;
 use crate::fields::{Body, Field, Fields};
 use crate::params;
@@ -35,33 +36,31 @@ pub(super) fn request(
     fields: &mut Fields,
 ) -> Result<TxRequest, Problem> {
     let mut request: TxRequest = tx.into();
-    let said = match fields.take("key").map(|field| field.edn()).transpose()? {
-        None => ask.key.clone(),
-        Some(Edn::String(key)) => Some(key.to_string()),
-        Some(other) => {
-            let message = format!("key is {other}, not a text");
-            return Err(Problem::incorrect("db.error/bad-field", message));
-        }
-    };
-    if let Some(key) = said {
+    if let Some(key) = key(ask, fields)? {
         request = request.key(key);
     }
     if let Some(field) = fields.take("expect") {
-        for expectation in field.elements("expect")? {
-            request = request.expect(keyed(expectation));
+        for expectation in expectations(&field)? {
+            request = request.expect(expectation);
         }
     }
     Ok(request)
 }
 
-/// Names of parts as keywords, as JSON cannot write them.
-pub(super) fn keyed(edn: Edn) -> Edn {
-    let Edn::Map(pairs) = edn else { return edn };
-    let key = |key| match key {
-        Edn::String(name) => Edn::keyword(name.trim_start_matches(':')),
-        other => other,
+/// The key that the request has.
+fn key(ask: &Ask, fields: &mut Fields) -> Result<Option<String>, Problem> {
+    let refused = |message: String| Err(Problem::incorrect("db.error/bad-field", message));
+    let field = match fields.take("key").map(|field| field.edn()).transpose()? {
+        None => return Ok(ask.key.clone()),
+        Some(Edn::String(key)) => key.to_string(),
+        Some(other) => return refused(format!("key is {other}, not a text")),
     };
-    Edn::Map(pairs.into_iter().map(|(name, part)| (key(name), part)).collect())
+    match &ask.key {
+        Some(header) if *header != field => {
+            refused(format!("the body has the key {field:?}, and Idempotency-Key is {header:?}"))
+        }
+        _ => Ok(Some(field)),
+    }
 }
 
 /// Waits for what comes of a request, as long as the server does.
@@ -87,9 +86,10 @@ pub(super) fn accepted(
     let connection = ask.connection()?;
     let key = request.key_text().unwrap_or_default().to_owned();
     let receipt = connection.accept(request).map_err(refused)?;
-    let status = connection.request(&key, Duration::ZERO)?;
-    let mut reply = Reply::doc(status.map_or(Doc::Map(Vec::new()), |status| status_doc(&status)));
+    let status = connection.request(&key, Duration::ZERO)?.ok_or_else(|| unknown(&key))?;
+    let mut reply = Reply::doc(status_doc(&status));
     reply.status = StatusCode::ACCEPTED;
+    reply.is_pending = true;
     reply.location = Some(format!("/v1/db/{}/requests/{}", ask.part("db"), params::percent_encoded(&key)));
     reply.replayed = receipt.replayed;
     let _ = ask.known.basis.set(receipt.t);
@@ -150,8 +150,9 @@ pub(super) fn report_doc(report: &TxReport) -> Doc {
     let datoms = report.datoms.iter().map(|datom| Edn::Vector(datom_row(datom, name(datom))));
     let tempids = report.tempids.iter().map(|(tempid, e)| (Edn::string(tempid.as_str()), Edn::from(*e)));
     Doc::Map(vec![
-        ("db-before", basis(report.db_before.basis_t())),
-        ("db-after", basis(report.db_after.basis_t())),
+        // Told by t, for a report that is told again has views of a later basis.
+        ("db-before", basis(report.t.saturating_sub(1))),
+        ("db-after", basis(report.t)),
         ("t", report.t.into()),
         ("tx", Edn::from(report.tx).into()),
         ("instant", Edn::Inst(report.instant).into()),
