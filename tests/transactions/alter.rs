@@ -33,7 +33,7 @@ pub(crate) fn names(
     removed: &BTreeSet<Fact>,
 ) -> BTreeMap<String, Id> {
     let ident = before.own("db/ident");
-    let mut names = before.names.clone();
+    let mut names = BTreeMap::clone(&before.names);
     let given: Vec<(&str, Id)> =
         added.iter().filter(|fact| fact.1 == ident).filter_map(|(e, _, v)| Some((keyword(v)?, *e))).collect();
     let taken = removed.iter().filter(|fact| fact.1 == ident).map(|fact| fact.0);
@@ -87,7 +87,7 @@ pub(crate) fn judge(
     let touched: BTreeSet<Id> = added.iter().chain(removed).filter(is_touched).map(|fact| fact.0).collect();
     for e in touched {
         match before.attr(e) {
-            Some(old) => reasons.extend(altered(before, after, &old).into_iter().map(altered_to)),
+            Some(old) => reasons.extend(altered(before, after, old).into_iter().map(altered_to)),
             None => reasons.extend(installed(before, after, e).map(str::to_owned)),
         }
     }
@@ -105,7 +105,7 @@ fn installed(before: &World, after: &World, e: Id) -> Option<&'static str> {
         return Some("invalid-install-attribute");
     }
     match after.attr(e) {
-        Some(attr) => (!shaped(after, &attr)).then_some("invalid-tuple-attrs"),
+        Some(attr) => (!shaped(after, attr)).then_some("invalid-tuple-attrs"),
         None => Some("invalid-install-attribute"),
     }
 }
@@ -169,7 +169,7 @@ fn altered(before: &World, after: &World, old: &Attr) -> Vec<&'static str> {
         reasons.push("cardinality-violation");
     }
     let mut seen = BTreeSet::new();
-    if !old.unique && new.unique && held().flatten().any(|v| !seen.insert(v)) {
+    if !old.unique && new.unique && held().flat_map(|values| values.iter()).any(|v| !seen.insert(v)) {
         reasons.push("unique-violation");
     }
     reasons

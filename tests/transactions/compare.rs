@@ -346,7 +346,7 @@ impl Pairs {
     fn same_schema(&self, db: &Db, world: &World) -> Result<(), String> {
         let theirs: BTreeMap<String, Id> =
             db.idents().into_iter().map(|(name, e)| (name.as_str().to_owned(), self.id(e))).collect();
-        if theirs != world.names {
+        if theirs != *world.names {
             return Err(format!("names {theirs:?}, the model says {:?}", world.names));
         }
         for theirs in db.schema().into_iter().filter(|attr| !attr.system) {

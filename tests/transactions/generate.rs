@@ -93,19 +93,18 @@ pub(crate) struct Maker<'w> {
 
 impl<'w> Maker<'w> {
     fn new(random: &'w mut Random, world: &'w World, step: usize) -> Maker<'w> {
-        let attrs = world.attrs();
-        let named = |attr: Attr| {
+        let named = |attr: &Attr| {
             let names: Vec<&String> =
                 world.names.iter().filter(|(_, e)| **e == attr.id).map(|(name, _)| name).collect();
             let name = (*names.get(step % names.len().max(1))?).clone();
-            Some(Named { attr, name })
+            Some(Named { attr: attr.clone(), name })
         };
         let is_extra = |e: &Id| world.ident(*e).is_some_and(|name| name.starts_with("x/"));
         let is_plain = |e: &Id| !is_tx(*e) && world.attr(*e).is_none() && !is_extra(e);
         let (txs, others): (Vec<Id>, Vec<Id>) =
             world.ids.iter().filter(|e| **e >= FIRST).partition(|e| is_tx(**e));
         let entities = others.into_iter().filter(is_plain).collect();
-        let attrs = attrs.into_iter().filter_map(named).collect();
+        let attrs = world.attrs().filter_map(named).collect();
         let (referred, anchored) = Default::default();
         Maker { random, world, attrs, entities, txs, step, referred, anchored, nameless: 0 }
     }
@@ -187,7 +186,7 @@ impl<'w> Maker<'w> {
         if self.random.one_in(16) || self.attrs.is_empty() {
             let name = *self.random.of(&["db/ident", "db/doc"]);
             let attr = self.world.attr(self.world.own(name)).expect("every database has it");
-            return Named { attr, name: name.to_owned() };
+            return Named { attr: attr.clone(), name: name.to_owned() };
         }
         self.random.of(&self.attrs).clone()
     }
@@ -214,6 +213,15 @@ impl<'w> Maker<'w> {
                     pairs.push((Edn::keyword(&name), self.value(&attr, depth + 1)));
                 }
             }
+        }
+        match self.random.below(6) {
+            0 => pairs.push((Edn::keyword("a/id"), pooled(self.random, "string"))),
+            1 | 2 => {
+                if let Some((_, a, v)) = self.held(|maker, fact| maker.is_unique(fact.1)) {
+                    pairs.push((Edn::keyword(&self.name_of(a)), edn(self.world, &v)));
+                }
+            }
+            _ => {}
         }
         for _ in 0..1 + self.random.below(3) {
             let Named { attr, name } = self.any_attribute();
@@ -246,8 +254,11 @@ impl<'w> Maker<'w> {
         match (attr.ty.as_str(), &attr.shape) {
             ("ref", _) => self.reference(attr, depth, false),
             ("tuple", Shape::Composite(members)) => {
-                let types: Vec<String> =
-                    members.iter().filter_map(|id| self.world.attr(*id)).map(|attr| attr.ty).collect();
+                let types: Vec<String> = members
+                    .iter()
+                    .filter_map(|id| self.world.attr(*id))
+                    .map(|attr| attr.ty.clone())
+                    .collect();
                 vector(types.iter().map(|ty| self.slot(ty)).collect::<Vec<_>>())
             }
             ("tuple", Shape::Types(types)) => {
@@ -330,14 +341,8 @@ impl<'w> Maker<'w> {
         }
     }
 
-    /// What is known of an attribute.
-    fn known(&self, a: Id) -> Option<Attr> {
-        let user = self.attrs.iter().find(|named| named.attr.id == a).map(|named| named.attr.clone());
-        user.or_else(|| self.world.attr(a))
-    }
-
     fn is_unique(&self, a: Id) -> bool {
-        self.attrs.iter().any(|named| named.attr.id == a && named.attr.unique)
+        a >= FIRST && self.world.attr(a).is_some_and(|attr| attr.unique)
     }
 
     fn lookup_ref(&mut self) -> Edn {
@@ -370,7 +375,7 @@ impl<'w> Maker<'w> {
         if self.random.one_in(3) {
             return Some(vector(parts));
         }
-        let attr = self.known(a)?;
+        let attr = self.world.attr(a)?;
         parts.push(if self.random.one_in(5) { self.value(&attr, 9) } else { edn(self.world, &v) });
         Some(vector(parts))
     }
@@ -378,7 +383,7 @@ impl<'w> Maker<'w> {
     fn swap(&mut self) -> Option<Edn> {
         let cas = Edn::keyword("db/cas");
         let single = |maker: &Self, fact: &Fact| {
-            maker.known(fact.1).is_some_and(|attr| !attr.many && attr.members().is_empty())
+            maker.world.attr(fact.1).is_some_and(|attr| !attr.many && attr.members().is_empty())
         };
         if self.random.one_in(4) {
             let Named { attr, name } = self.any_attribute();
@@ -386,7 +391,7 @@ impl<'w> Maker<'w> {
             return Some(vector([cas, self.subject(), Edn::keyword(&name), Edn::Nil, v]));
         }
         let (e, a, v) = self.held(single)?;
-        let attr = self.known(a)?;
+        let attr = self.world.attr(a)?;
         let old = if self.random.one_in(6) { self.value(&attr, 9) } else { edn(self.world, &v) };
         let new = self.value(&attr, 9);
         Some(vector([cas, made(e), Edn::keyword(&self.name_of(a)), old, new]))

@@ -46,8 +46,12 @@ pub(crate) fn transact(before: &World, forms: &[Edn], step: usize, now: i64) -> 
     world.ids.extend(temps.iter().filter(|e| **e >= FIRST));
     world.ids.insert(tx);
     let (added, removed) = changes(before, &world);
-    world.names = alter::names(before, &added, &removed);
-    world.members = alter::members(&world, &added);
+    let is_schema = |fact: &Fact| fact.1 < FIRST && fact.1 != before.own("db/txInstant");
+    if added.iter().chain(&removed).any(is_schema) {
+        world.names = alter::names(before, &added, &removed).into();
+        world.members = alter::members(&world, &added);
+        world.read_attributes();
+    }
     refuse(alter::judge(before, &world, &added, &removed))?;
     let ensured = said.ensured.iter().map(|(e, spec)| (entity(e, &temps), entity(spec, &temps)));
     refuse(extras::judge(&world, ensured))?;
@@ -171,7 +175,7 @@ fn net(before: &World, mut claims: Claims, (tx, instant): (Id, i64)) -> Result<W
             reasons.insert("datoms-conflict".to_owned());
             continue;
         }
-        let values = after.facts.entry((*e, *a)).or_default();
+        let values = after.say(*e, *a);
         values.retain(|v| !claim.drops.contains(v) && (attr.many || claim.adds.is_empty()));
         values.extend(claim.adds.iter().cloned());
     }
@@ -179,13 +183,13 @@ fn net(before: &World, mut claims: Claims, (tx, instant): (Id, i64)) -> Result<W
         let slots: Vec<Option<Val>> =
             before.members[&composite].iter().map(|member| after.value(e, *member).cloned()).collect();
         let tuple = slots.iter().any(Option::is_some).then_some(Val::Tuple(slots));
-        after.facts.insert((e, composite), tuple.into_iter().collect());
+        *after.say(e, composite) = tuple.into_iter().collect();
     }
     let types: Vec<Id> =
         claims.0.keys().filter(|(_, a)| *a == before.own("db/valueType")).map(|(e, _)| *e).collect();
     for e in types.into_iter().filter(|e| before.attr(*e).is_none()) {
         if after.value(e, before.own("db/valueType")).is_some() {
-            after.facts.entry((PART_DB, before.own("db.install/attribute"))).or_default().insert(Val::Ref(e));
+            after.say(PART_DB, before.own("db.install/attribute")).insert(Val::Ref(e));
         }
     }
     after.facts.retain(|_, values| !values.is_empty());

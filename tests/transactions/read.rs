@@ -80,7 +80,7 @@ struct Reader<'w> {
     reasons: Reasons,
 }
 
-impl Reader<'_> {
+impl<'w> Reader<'w> {
     fn keep<V>(&mut self, read: Read<V>) -> Option<V> {
         read.map_err(|reason| self.reasons.insert(reason.to_owned())).ok()
     }
@@ -128,10 +128,10 @@ impl Reader<'_> {
         let (attr, e) = (self.attribute(a), self.entity(e));
         let (attr, e) = (self.keep(attr), self.keep(e));
         let Some(attr) = attr else { return };
-        let v = self.value(&attr, v);
+        let v = self.value(attr, v);
         if let (Some(e), Some(v)) = (e, v) {
             if added {
-                self.assert(e, &attr, v);
+                self.assert(e, attr, v);
             } else {
                 self.said.facts.push(SaidFact { added, e, a: attr.id, v });
             }
@@ -175,9 +175,9 @@ impl Reader<'_> {
         }
         let before = match old {
             Edn::Nil => Some(None),
-            old => self.value(&attr, old).map(Some),
+            old => self.value(attr, old).map(Some),
         };
-        if let (Some(old), Some(new)) = (before, self.value(&attr, new)) {
+        if let (Some(old), Some(new)) = (before, self.value(attr, new)) {
             self.anchor(&e);
             self.said.asks.push(Ask::Swap(e, attr.id, old, new));
         }
@@ -210,13 +210,13 @@ impl Reader<'_> {
         if backward.is_some() && attr.ty != "ref" {
             return self.refuse("invalid-tx-data");
         }
-        for v in self.values(&attr, attr.many || backward.is_some(), v) {
+        for v in self.values(attr, attr.many || backward.is_some(), v) {
             if backward.is_none() {
-                let Some(v) = self.value(&attr, &v) else { continue };
-                self.assert(e.clone(), &attr, v);
-            } else if let Some(from) = self.target(&attr, &v) {
+                let Some(v) = self.value(attr, &v) else { continue };
+                self.assert(e.clone(), attr, v);
+            } else if let Some(from) = self.target(attr, &v) {
                 self.refer(e);
-                self.assert(from, &attr, What::Ref(e.clone()));
+                self.assert(from, attr, What::Ref(e.clone()));
             }
         }
     }
@@ -339,14 +339,14 @@ impl Reader<'_> {
         find(self.world, name)
     }
 
-    fn attribute(&self, name: &Edn) -> Read<Attr> {
+    fn attribute(&self, name: &Edn) -> Read<&'w Attr> {
         let attr = attribute(self.world, name)?;
         let waits = ["db/ensure", "db.attr/preds"].map(|name| self.world.own(name));
         if !extras::ON && waits.contains(&attr.id) { Err("unsupported") } else { Ok(attr) }
     }
 }
 
-fn attribute(world: &World, name: &Edn) -> Read<Attr> {
+fn attribute<'w>(world: &'w World, name: &Edn) -> Read<&'w Attr> {
     let id = match name {
         Edn::Keyword(name) => *world.names.get(name.as_str()).ok_or("not-an-entity")?,
         Edn::Int(id) => *id,
@@ -370,7 +370,7 @@ fn find(world: &World, name: &Edn) -> Read<Option<Id>> {
             if *v == Edn::Nil {
                 return Err("invalid-lookup-ref");
             }
-            let v = constant(world, &attr, v)?;
+            let v = constant(world, attr, v)?;
             Ok(v.and_then(|v| world.holders(attr.id, &v).first().copied()))
         }
         _ => Err("invalid-entity-name"),
@@ -403,7 +403,7 @@ fn constant(world: &World, attr: &Attr, v: &Edn) -> Read<Option<Val>> {
 fn slot_types(world: &World, attr: &Attr, arity: usize) -> Read<Vec<String>> {
     let types = match &attr.shape {
         Shape::Composite(members) => {
-            members.iter().filter_map(|member| world.attr(*member)).map(|member| member.ty).collect()
+            members.iter().filter_map(|member| world.attr(*member)).map(|member| member.ty.clone()).collect()
         }
         Shape::Types(types) => types.clone(),
         Shape::Of(ty) if (2..=8).contains(&arity) => vec![ty.clone(); arity],

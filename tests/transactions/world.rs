@@ -3,6 +3,7 @@
 //! Plain sets, looked through from end to end. Nothing of Annals is used but its EDN.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use annals::Edn;
 
@@ -61,11 +62,13 @@ impl Attr {
 /// Everything that holds at one moment.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct World {
-    pub(crate) facts: BTreeMap<(Id, Id), BTreeSet<Val>>,
+    pub(crate) facts: BTreeMap<(Id, Id), Arc<BTreeSet<Val>>>,
     /// Every name that resolves, old ones too.
-    pub(crate) names: BTreeMap<String, Id>,
+    pub(crate) names: Arc<BTreeMap<String, Id>>,
     /// The members of composites, which were named by keywords when the composite was defined.
     pub(crate) members: BTreeMap<Id, Vec<Id>>,
+    /// What follows from the above about attributes.
+    attrs: Arc<BTreeMap<Id, Attr>>,
     /// Every entity there ever was.
     pub(crate) ids: BTreeSet<Id>,
     /// The instant of the newest transaction.
@@ -82,11 +85,24 @@ impl World {
         for (e, a, v) in facts {
             world.ids.insert(e);
             if let (Some(name), true) = (keyword(&v), Some(a) == ident) {
-                world.names.insert(name.to_owned(), e);
+                Arc::make_mut(&mut world.names).insert(name.to_owned(), e);
             }
-            world.facts.entry((e, a)).or_default().insert(v);
+            world.say(e, a).insert(v);
         }
+        world.read_attributes();
         world
+    }
+
+    /// The values of an attribute of an entity, to be changed.
+    pub(crate) fn say(&mut self, e: Id, a: Id) -> &mut BTreeSet<Val> {
+        Arc::make_mut(self.facts.entry((e, a)).or_default())
+    }
+
+    /// Looks at all attributes anew.
+    pub(crate) fn read_attributes(&mut self) {
+        let ty = self.own("db/valueType");
+        let typed = self.facts.keys().filter(|(_, a)| *a == ty).map(|(e, _)| *e);
+        self.attrs = Arc::new(typed.filter_map(|e| Some((e, self.read_attribute(e)?))).collect());
     }
 
     /// An entity that every database has.
@@ -95,7 +111,7 @@ impl World {
     }
 
     pub(crate) fn values(&self, e: Id, a: Id) -> impl Iterator<Item = &Val> {
-        self.facts.get(&(e, a)).into_iter().flatten()
+        self.facts.get(&(e, a)).into_iter().flat_map(|values| values.iter())
     }
 
     pub(crate) fn value(&self, e: Id, a: Id) -> Option<&Val> {
@@ -125,7 +141,11 @@ impl World {
     }
 
     /// The attribute an entity is, if it is one.
-    pub(crate) fn attr(&self, id: Id) -> Option<Attr> {
+    pub(crate) fn attr(&self, id: Id) -> Option<&Attr> {
+        self.attrs.get(&id)
+    }
+
+    fn read_attribute(&self, id: Id) -> Option<Attr> {
         self.ident(id)?;
         let ty = self.value(id, self.own("db/valueType")).and_then(|v| self.named(v))?;
         let ty = ty.strip_prefix("db.type/")?.to_owned();
@@ -166,10 +186,8 @@ impl World {
     }
 
     /// The attributes that users defined.
-    pub(crate) fn attrs(&self) -> Vec<Attr> {
-        let ty = self.own("db/valueType");
-        let users = self.facts.keys().filter(|(e, a)| *a == ty && *e >= FIRST);
-        users.filter_map(|(e, _)| self.attr(*e)).collect()
+    pub(crate) fn attrs(&self) -> impl Iterator<Item = &Attr> {
+        self.attrs.range(FIRST..).map(|(_, attr)| attr)
     }
 
     /// The composites that an attribute is a member of.
