@@ -1,11 +1,11 @@
-//! Forms that are wrong, each in a way of its own.
+//! Forms that are wrong, each in a way of its own, and some that only look so.
 
 use annals::Edn;
 
 use crate::generate::{Maker, made, map, vector};
 
 /// Templates; `E` stands for an entity that is there.
-const WRONG: [&str; 34] = [
+const WRONG: [&str; 40] = [
     "[:db/add E :no/such 1]",
     "{:no/such 1}",
     "{:a/_num [E]}",
@@ -34,6 +34,12 @@ const WRONG: [&str; 34] = [
     "[:db/add E :a/num]",
     "[:db/retract E]",
     "[:db/retractEntity nil]",
+    "[:db/retractEntity 2199023255552]",
+    "[:db/retractEntity [:a/id \"nobody\"]]",
+    "[:db/retractEntity :no/body]",
+    "[:db/retractEntity [:a/num 1]]",
+    "[:db/retract E :a/tags]",
+    "{:db/id E}",
     "[:db/cas E :a/num 1 nil]",
     "[:db/cas E :a/tags nil :k/a]",
     "7",
