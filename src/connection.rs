@@ -10,8 +10,9 @@ use annals_storage::index::{self, Collected, Progress as VerifyProgress, Report 
 
 use crate::database::Db;
 use crate::error::Result;
-use crate::input::TxData;
+use crate::input::TxRequest;
 use crate::log::Log;
+use crate::requests::RequestStatus;
 use crate::transact::TxReport;
 use crate::transactor::{Pending, Transactor};
 
@@ -53,14 +54,45 @@ impl Connection {
     }
 
     /// Carries a transaction out: durable on return.
-    pub fn transact(&self, tx: impl Into<TxData>) -> Result<TxReport> {
+    pub fn transact(&self, tx: impl Into<TxRequest>) -> Result<TxReport> {
         self.submit(tx)?.wait()
     }
 
     /// Hands the transaction over and returns at once; `busy` if the queue is full. The order of calls is the order of
     /// t. Text is read here, by the caller's thread.
-    pub fn submit(&self, tx: impl Into<TxData>) -> Result<Pending> {
-        self.transactor.submit(tx.into().form()?)
+    pub fn submit(&self, tx: impl Into<TxRequest>) -> Result<Pending> {
+        self.transactor.submit(tx.into().read()?)
+    }
+
+    /// Takes a request in, durably, and returns before it is carried out: it will be, once, also after a crash. What came
+    /// of it is told by its key ([`Connection::request`]), from now on and for ever. Gives the transaction that took it in.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// use annals::{RequestState, TxRequest};
+    /// let conn = annals::connect("mem:")?.database("main")?;
+    /// conn.accept(TxRequest::from("[{:db/ident :rank/mate}]").key("k1"))?;
+    /// let status = conn.request("k1", Duration::from_secs(10))?.expect("it was taken in");
+    /// assert!(matches!(status.state, RequestState::Committed { t: 2 }));
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    pub fn accept(&self, request: impl Into<TxRequest>) -> Result<TxReport> {
+        self.transactor.submit(request.into().read_for_later()?)?.wait()
+    }
+
+    /// What became of the request with this key; waits so long at most if it is still to be carried out. None if no
+    /// request had this key.
+    pub fn request(&self, key: &str, wait: Duration) -> Result<Option<RequestStatus>> {
+        let is_settled = |db: &Db| match db.request(key) {
+            Ok(Some(status)) => status.state.is_final(),
+            Ok(None) | Err(_) => true,
+        };
+        self.transactor.wait(wait, is_settled).0.request(key)
+    }
+
+    /// Waits until the basis is at least `t`, and the tuples of all composites are there (see `:db.attr/filling`).
+    pub fn sync_schema(&self, t: T, timeout: Duration) -> Result<Db> {
+        self.transactor.sync_schema(t, timeout)
     }
 
     /// Waits until the basis is at least `t`.

@@ -13,6 +13,7 @@ use annals_storage::index::{self, Collected, Done, Progress, Rebuild, Report, Re
 use annals_storage::novelty::NoveltySize;
 use annals_storage::rest::Rest;
 
+use crate::code::ReadCode;
 use crate::error::Result;
 use crate::kept::Kept;
 use crate::options::Options;
@@ -33,6 +34,8 @@ pub(crate) struct Home {
     pub(crate) revisions: Revisions,
     /// Queries that were read, shared likewise.
     pub(crate) queries: Arc<ReadQueries>,
+    /// Stored code that was read.
+    pub(crate) code: ReadCode,
     pub(crate) options: Options,
     gauges: Mutex<Gauges>,
     /// Values hold this, so that the file they read can be opened again beside them.
@@ -78,7 +81,19 @@ impl Home {
     ) -> Arc<Home> {
         let (storage, revisions) = (Arc::clone(&kept.storage), kept.revisions(database));
         let (name, gauges) = (name.into(), Mutex::default());
-        Arc::new(Home { name, database, storage, cache, revisions, queries, options, gauges, _kept: kept })
+        let code = ReadCode::default();
+        Arc::new(Home {
+            name,
+            database,
+            storage,
+            cache,
+            revisions,
+            queries,
+            code,
+            options,
+            gauges,
+            _kept: kept,
+        })
     }
 
     /// A home of nothing, for states that are made up.

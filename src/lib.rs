@@ -44,6 +44,8 @@
 //! be replaced, and prints nothing. [`Db`] and [`Connection`] are cheap to clone and to send to other threads.
 
 mod basis;
+mod code;
+mod commands;
 mod connection;
 mod database;
 mod diff;
@@ -63,6 +65,7 @@ mod raw;
 mod read_queries;
 mod references;
 mod replay;
+mod requests;
 mod rows;
 mod schema;
 mod stats;
@@ -87,17 +90,20 @@ pub use annals_storage::index::{
     Settings as IndexSettings,
 };
 
+pub use code::{Code, Context, Refusal};
+pub use commands::CommandInfo;
 pub use connection::Connection;
 pub use database::{AttributeInfo, Db};
 pub use diff::{Diff, diff};
 pub use entity::{Entity, Field};
 pub use error::{Error, Result};
 pub use index_pull::IndexPull;
-pub use input::{EntityName, TxData};
+pub use input::{EntityName, TxData, TxRequest};
 pub use log::{Log, Tx};
 pub use options::Options;
 pub use question::{Arg, Question, q};
 pub use raw::{Index, Walk};
+pub use requests::{RequestState, RequestStatus};
 pub use store::{Store, compact, connect, connect_with};
 pub use time::{Chance, Clock, SystemChance, SystemClock, TimePoint};
 pub use transact::TxReport;

@@ -19,6 +19,9 @@ use crate::view::Stamp;
 /// Says after what the next page of a query goes on.
 const CURSOR: HeaderName = HeaderName::from_static("annals-cursor");
 
+/// Says that the request was carried out before, and this is what came of it then.
+const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
 /// An answer with named parts.
 #[derive(Clone, Debug)]
 pub(crate) enum Doc {
@@ -124,6 +127,10 @@ pub(crate) struct Reply {
     pub(crate) next: Option<String>,
     /// After what the next page of a query goes on.
     pub(crate) cursor: Option<String>,
+    /// Where the outcome will be told.
+    pub(crate) location: Option<String>,
+    /// The request was carried out before.
+    pub(crate) replayed: bool,
 }
 
 /// The answer itself.
@@ -142,7 +149,7 @@ pub(crate) enum Content {
 impl Reply {
     /// 200.
     pub(crate) fn new(content: Content) -> Reply {
-        Reply { content, status: StatusCode::OK, stamp: None, next: None, cursor: None }
+        Reply { content, status: StatusCode::OK, stamp: None, next: None, cursor: None, location: None, replayed: false }
     }
 
     /// 200 and a value.
@@ -183,6 +190,13 @@ impl Reply {
         }
         if let Some(cursor) = self.cursor {
             put(headers, CURSOR, &cursor);
+        }
+        if let Some(location) = self.location {
+            put(headers, header::LOCATION, &location);
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        if self.replayed {
+            headers.insert(REPLAYED, HeaderValue::from_static("true"));
         }
         if let Some(next) = self.next {
             put(headers, header::LINK, &format!("<{next}>; rel=\"next\""));

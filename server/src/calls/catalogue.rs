@@ -52,6 +52,14 @@ fn attribute_doc(attribute: AttributeInfo) -> Doc {
         ("no-history", flag(attribute.no_history)),
         ("count", attribute.count.into()),
     ];
+    if !attribute.preds.is_empty() {
+        let preds = attribute.preds.into_iter().map(Edn::Symbol).collect();
+        fields.push(("preds", Edn::Vector(preds).into()));
+    }
+    if attribute.filling {
+        fields.push(("filling", flag(true)));
+    }
+    fields.extend(attribute.tuple.map(|tuple| ("tuple", tuple.into())));
     fields.extend(attribute.unique.map(|unique| ("unique", Edn::Keyword(unique).into())));
     fields.extend(attribute.doc.map(|doc| ("doc", Doc::text(doc))));
     Doc::Map(fields)
