@@ -1,11 +1,11 @@
 //! Functions in transactions: they see what held before, and what they give stands beside the rest.
 
-use annals::{Category, Code, Connection, Context, Db, Edn, EntityId, Failure, Options};
+use annals::{Category, Code, Connection, Context, Db, Edn, EntityId, Options, Refusal};
 
 use crate::harbour::{changes, done, harbour_with, read, rejected, rejects, told, values};
 
 /// The fuel of a boat, as a function sees it.
-fn fuel(context: &Context, boat: &Edn) -> i64 {
+fn fuel(context: &Context<'_>, boat: &Edn) -> i64 {
     let pulled = context.db().pull("[:boat/fuel]", boat.clone()).expect("a boat");
     match pulled {
         Edn::Map(map) => match map.get(&Edn::keyword("boat/fuel")) {
@@ -21,29 +21,29 @@ fn add(boat: &Edn, attribute: &str, value: impl Into<Edn>) -> Edn {
 }
 
 /// `[my/inc boat n]`: more fuel.
-fn inc(context: &Context, args: &[Edn]) -> Result<Edn, Failure> {
+fn inc(context: &Context<'_>, args: &[Edn]) -> Result<Edn, Refusal> {
     let [boat, Edn::Int(more)] = args else {
-        return Err(Failure::reject("my/arguments", "a boat and a number"));
+        return Err("a boat and a number are needed".into());
     };
     Ok(Edn::Vector(vec![add(boat, "boat/fuel", fuel(context, boat) + more)]))
 }
 
 /// `[my/inc-twice boat n]`: a call and the same call again.
-fn inc_twice(_: &Context, args: &[Edn]) -> Result<Edn, Failure> {
+fn inc_twice(_: &Context<'_>, args: &[Edn]) -> Result<Edn, Refusal> {
     let call: Vec<Edn> = [Edn::symbol("my/inc")].into_iter().chain(args.iter().cloned()).collect();
     Ok(Edn::Vector(vec![Edn::Vector(call.clone()), Edn::Vector(call)]))
 }
 
-/// `[my/grant boat]`: always refused.
-fn refuse(_: &Context, _: &[Edn]) -> Result<Edn, Failure> {
-    Err(Failure::reject("my/full", "the tank is full").with("my/x", 1))
+/// `[my/refuse boat]`: always refused.
+fn refuse(_: &Context<'_>, _: &[Edn]) -> Result<Edn, Refusal> {
+    Err(Refusal::conflict("my/full", "the tank is full").with("my/x", 1))
 }
 
 /// `[my/approve boat]`, `[my/deny boat]`: marks a boat that is not marked yet.
-fn mark(context: &Context, boat: &Edn, tag: &str) -> Result<Edn, Failure> {
+fn mark(context: &Context<'_>, boat: &Edn, tag: &str) -> Result<Edn, Refusal> {
     let pulled = context.db().pull("[:boat/tags]", boat.clone()).expect("a boat");
     if matches!(&pulled, Edn::Map(map) if map.contains_key(&Edn::keyword("boat/tags"))) {
-        return Err(Failure::reject("my/decided", "it was decided already"));
+        return Err(Refusal::conflict("my/decided", "it was decided already"));
     }
     let ensure = Edn::Vector(vec![
         Edn::keyword("db/add"),
@@ -64,10 +64,11 @@ fn named(db: &Db) -> bool {
 fn staffed() -> (Connection, EntityId) {
     let code = Code::new()
         .function("my/inc", inc)
-        .function("my/inc-twice", inc_twice)
-        .function("my/refuse", refuse)
-        .function("my/approve", |context: &Context, args: &[Edn]| mark(context, &args[0], "approved"))
-        .function("my/deny", |context: &Context, args: &[Edn]| mark(context, &args[0], "denied"));
+        .and_then(|code| code.function("my/inc-twice", inc_twice))
+        .and_then(|code| code.function("my/refuse", refuse))
+        .and_then(|code| code.function("my/approve", |context, args| mark(context, &args[0], "approved")))
+        .and_then(|code| code.function("my/deny", |context, args| mark(context, &args[0], "denied")))
+        .expect("names of the program's own");
     let conn = harbour_with(Options { code, ..Options::default() });
     let boat = done(&conn, "[{:db/id \"b\" :boat/imo 1 :boat/fuel 0}]").tempids["b"];
     (conn, boat)
@@ -99,6 +100,7 @@ fn a_refusal_by_a_function_reaches_the_caller_whole() {
     let error = rejected(&conn, &format!("[[:db/add {boat} :boat/name \"A\"] [my/refuse {boat}]]"));
     assert_eq!(error.category(), Category::Conflict);
     assert_eq!(told(&error, "my/x"), &Edn::Int(1));
+    assert_eq!(told(&error, "db.error/code").to_string(), ":my/full");
     assert!(error.message().contains("the tank is full"), "{error}");
     assert_eq!(values(&conn.db(), boat, "boat/name"), "");
 }

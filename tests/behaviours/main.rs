@@ -22,13 +22,13 @@
 
 #![allow(clippy::disallowed_methods)]
 
-// mod composites;
+mod composites;
 mod conflicts;
-// mod functions;
+mod functions;
 mod harbour;
 mod identity;
 mod nesting;
-// mod predicates;
+mod predicates;
 mod pulls;
 mod queries;
 mod schema_change;

@@ -1,6 +1,6 @@
 //! Predicates of attributes, and specs of entities.
 
-use annals::{Code, Connection, Db, Edn, EntityId, Failure, Options};
+use annals::{Code, Connection, Db, Edn, EntityId, Failure, Options, Refusal};
 
 use crate::harbour::{changes, done, facts, harbour, harbour_with, rejected, rejects, told, values};
 
@@ -9,12 +9,15 @@ fn strict() -> Connection {
     let even =
         |args: &[Edn]| -> Result<Edn, Failure> { Ok(Edn::Bool(matches!(args, [Edn::Int(n)] if n % 2 == 0))) };
     let one = |_: &[Edn]| -> Result<Edn, Failure> { Ok(Edn::Int(1)) };
-    let low = |db: &Db, boat: EntityId| -> Result<Edn, Failure> {
+    let low = |db: &Db, boat: EntityId| -> Result<Edn, Refusal> {
         let fuel = values(db, boat, "boat/fuel").parse::<i64>();
         Ok(Edn::Bool(fuel.is_ok_and(|fuel| fuel < 100)))
     };
-    let code =
-        Code::new().predicate("my/even?", even).predicate("my/one", one).entity_predicate("my/light?", low);
+    let code = Code::new()
+        .predicate("my/even?", even)
+        .and_then(|code| code.predicate("my/one", one))
+        .and_then(|code| code.entity_predicate("my/light?", low))
+        .expect("names of the program's own");
     harbour_with(Options { code, ..Options::default() })
 }
 

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use annals::Edn;
 
-use crate::judge::is_tx;
+use crate::judge::{is_tx, repeats};
 use crate::read::Reasons;
 use crate::world::{Attr, FIRST, Fact, Id, PART_DB, Shape, Val, World, keyword};
 
 /// Properties that only attributes have.
-const PROPERTIES: [&str; 11] = [
+const PROPERTIES: [&str; 12] = [
     "db/valueType",
     "db/cardinality",
     "db/unique",
@@ -21,6 +21,7 @@ const PROPERTIES: [&str; 11] = [
     "db/tupleType",
     "db/tupleTypes",
     "db.attr/preds",
+    "db.attr/filling",
 ];
 
 /// Properties that never change.
@@ -88,7 +89,15 @@ pub(crate) fn judge(
     for e in touched {
         match before.attr(e) {
             Some(old) => reasons.extend(altered(before, after, old).into_iter().map(altered_to)),
-            None => reasons.extend(installed(before, after, e).map(str::to_owned)),
+            None => {
+                let reason = installed(before, after, e).map(str::to_owned);
+                let repeats = reason.is_none()
+                    && after.is_filling(e)
+                    && after.attr(e).is_some_and(|attr| attr.unique)
+                    && repeats(after, e);
+                reasons.extend(reason);
+                reasons.extend(repeats.then(|| altered_to("unique-violation")));
+            }
         }
     }
     reasons
@@ -167,6 +176,9 @@ fn altered(before: &World, after: &World, old: &Attr) -> Vec<&'static str> {
     let held = || after.facts.iter().filter(|((_, a), _)| *a == old.id).map(|(_, values)| values);
     if old.many && !new.many && held().any(|values| values.len() > 1) {
         reasons.push("cardinality-violation");
+    }
+    if !old.unique && new.unique && before.is_filling(old.id) {
+        reasons.push("unique-violation");
     }
     let mut seen = BTreeSet::new();
     if !old.unique && new.unique && held().flat_map(|values| values.iter()).any(|v| !seen.insert(v)) {

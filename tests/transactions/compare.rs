@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use annals::{Clock, Connection, Datom, Db, Edn, EntityId, Error, Options, Order, Store, TxReport, Value};
 
@@ -13,6 +14,9 @@ use crate::generate::{NOBODY, Step};
 use crate::judge::{self, Done};
 use crate::read::Reasons;
 use crate::world::{FIRST, Fact, Id, Val, World};
+
+/// How long work in the background may take.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A clock that stands where it is put.
 #[derive(Default)]
@@ -173,6 +177,16 @@ pub(crate) fn run(
 }
 
 impl Course<'_> {
+    /// Durable databases make the tuples of older entities by themselves; here both sides do it before they go on.
+    fn fill(&mut self, now: i64) -> Result<(), String> {
+        if let (Subject::Transact(conn, _), Some(filled)) = (&self.subject, judge::filled(&self.world, now)) {
+            let t = conn.db().basis_t();
+            conn.sync_schema(t, PATIENCE).map_err(|error| error.to_string())?;
+            self.world = filled;
+        }
+        Ok(())
+    }
+
     fn step(&mut self, step: &Step, at: usize) -> Result<(), String> {
         let theirs = self.subject.apply(self.pairs.written(step, false), step.now);
         let ours = judge::transact(&self.world, &self.pairs.written(step, true), at, step.now);
@@ -181,6 +195,7 @@ impl Course<'_> {
                 self.pairs.report(&done, &report)?;
                 self.tally.accepts(&self.world, step, &done);
                 self.world = done.world;
+                self.fill(step.now)?;
                 Ok(())
             }
             (Err(reasons), Err(error)) => {
@@ -327,10 +342,10 @@ impl Pairs {
     /// The same facts hold on both sides.
     fn same_facts(&self, db: &Db, world: &World) -> Result<(), String> {
         let datoms = db.datoms(Order::Eavt, &[], None).map_err(|error| error.to_string())?;
-        // Transaction 0 is as old as the database.
+        // Transaction 0 is as old as the database; others that the model knows nothing of made tuples.
         let theirs: BTreeSet<Fact> = datoms
             .iter()
-            .filter(|datom| datom.e != EntityId::of_t(0))
+            .filter(|datom| datom.e.t().is_none() || self.ours.contains_key(&datom.e))
             .map(|datom| self.fact(datom))
             .collect();
         let ours: BTreeSet<Fact> = world.all().map(|(e, a, v)| (e, a, v.clone())).collect();

@@ -9,7 +9,7 @@ use annals::Edn;
 
 use crate::read::{Ask, Reasons, Said};
 use crate::tempids::{entity, settled};
-use crate::world::{FIRST, Fact, Id, PART_DB, Val, World};
+use crate::world::{FIRST, Fact, Id, PART_DB, Val, World, keyword};
 use crate::{alter, extras, read, tempids};
 
 /// How many numbers the entities of one transaction have. They depend on nothing that happened before, so that a history
@@ -180,22 +180,47 @@ fn net(before: &World, mut claims: Claims, (tx, instant): (Id, i64)) -> Result<W
         values.extend(claim.adds.iter().cloned());
     }
     for (e, composite) in touched {
-        let slots: Vec<Option<Val>> =
-            before.members[&composite].iter().map(|member| after.value(e, *member).cloned()).collect();
-        let tuple = slots.iter().any(Option::is_some).then_some(Val::Tuple(slots));
+        let tuple = after.tuple(e, composite);
         *after.say(e, composite) = tuple.into_iter().collect();
     }
-    let types: Vec<Id> =
-        claims.0.keys().filter(|(_, a)| *a == before.own("db/valueType")).map(|(e, _)| *e).collect();
-    for e in types.into_iter().filter(|e| before.attr(*e).is_none()) {
-        if after.value(e, before.own("db/valueType")).is_some() {
-            after.say(PART_DB, before.own("db.install/attribute")).insert(Val::Ref(e));
-        }
-    }
+    install(before, &mut after, claims.0.keys());
     after.facts.retain(|_, values| !values.is_empty());
     reasons.extend(unique(before, &after));
     reasons.extend(protected(before, &after));
     if reasons.is_empty() { Ok(after) } else { Err(reasons) }
+}
+
+/// New attributes are listed, and composites over what holds already are marked.
+fn install<'k>(before: &World, after: &mut World, said: impl Iterator<Item = &'k (Id, Id)>) {
+    let new: BTreeSet<Id> = said.map(|(e, _)| *e).filter(|e| before.attr(*e).is_none()).collect();
+    for e in new {
+        if after.value(e, before.own("db/valueType")).is_some() {
+            after.say(PART_DB, before.own("db.install/attribute")).insert(Val::Ref(e));
+        }
+        let Some(Val::Tuple(slots)) = after.value(e, before.own("db/tupleAttrs")).cloned() else { continue };
+        let mut members =
+            slots.iter().flatten().filter_map(keyword).filter_map(|name| before.names.get(name));
+        if members.any(|member| before.facts.keys().any(|(_, a)| a == member)) {
+            after.say(e, before.own("db.attr/filling")).insert(Val::Is(Edn::Bool(true)));
+        }
+    }
+}
+
+/// What the database does by itself after a transaction: the tuples that older entities lack.
+pub(crate) fn filled(before: &World, now: i64) -> Option<World> {
+    let composites: Vec<Id> = before.members.keys().copied().filter(|a| before.is_filling(*a)).collect();
+    if composites.is_empty() {
+        return None;
+    }
+    let mut after = before.clone();
+    for composite in composites {
+        for (e, tuple) in before.tuples(composite) {
+            *after.say(e, composite) = BTreeSet::from([tuple]);
+        }
+        after.facts.remove(&(composite, before.own("db.attr/filling")));
+    }
+    after.instant = now.max(before.instant);
+    Some(after)
 }
 
 /// No two entities share a value of an attribute that was unique before.
@@ -203,13 +228,25 @@ fn unique(before: &World, after: &World) -> Reasons {
     let mut seen = BTreeSet::new();
     let mut attrs: BTreeMap<Id, bool> = BTreeMap::new();
     let mut reasons = Reasons::new();
+    let is_unique = |a: Id| before.attr(a).is_some_and(|attr| attr.unique);
     for (_, a, v) in after.all() {
-        let is_unique = *attrs.entry(a).or_insert_with(|| before.attr(a).is_some_and(|attr| attr.unique));
-        if is_unique && !seen.insert((a, v)) {
+        let counts = *attrs.entry(a).or_insert_with(|| is_unique(a) && !before.is_filling(a));
+        if counts && !seen.insert((a, v)) {
+            reasons.insert("unique-conflict".to_owned());
+        }
+    }
+    for composite in before.members.keys().filter(|a| is_unique(**a) && before.is_filling(**a)) {
+        if repeats(after, *composite) {
             reasons.insert("unique-conflict".to_owned());
         }
     }
     reasons
+}
+
+/// True if the members of two entities make the same tuple.
+pub(crate) fn repeats(world: &World, composite: Id) -> bool {
+    let mut seen = BTreeSet::new();
+    world.tuples(composite).into_iter().any(|(_, tuple)| !seen.insert(tuple))
 }
 
 /// What a database is born with stays, but for the lists of what is installed.

@@ -340,9 +340,7 @@ impl<'w> Reader<'w> {
     }
 
     fn attribute(&self, name: &Edn) -> Read<&'w Attr> {
-        let attr = attribute(self.world, name)?;
-        let waits = ["db/ensure", "db.attr/preds"].map(|name| self.world.own(name));
-        if !extras::ON && waits.contains(&attr.id) { Err("unsupported") } else { Ok(attr) }
+        attribute(self.world, name)
     }
 }
 

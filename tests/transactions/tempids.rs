@@ -4,11 +4,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::read::{Reasons, Said, What, Who};
+use crate::read::{Reasons, Said, SaidFact, What, Who};
 use crate::world::{Id, Val, World};
-
-/// True if the members of a composite identity find its entity, without the tuple being written.
-const MEMBERS_FIND: bool = false;
 
 /// True if a tempid that is known already may be given, by way of another tempid, an identity that somebody else has, as
 /// long as that one gives it up. The same said with the entity's id is refused, so this should be false.
@@ -61,6 +58,14 @@ pub(crate) fn entity(who: &Who, temps: &[Id]) -> Id {
     }
 }
 
+/// A unique value that a tempid is given; late, if it is an entity that another tempid stands for.
+struct Claim {
+    temp: usize,
+    a: Id,
+    v: Val,
+    late: bool,
+}
+
 struct Classes {
     /// The class of each tempid, by the number of one of its members.
     class: Vec<usize>,
@@ -69,55 +74,80 @@ struct Classes {
 }
 
 impl Classes {
-    /// Nothing if a tempid would be two entities.
+    /// Nothing if a tempid would be two entities. Members of composites count when nothing else does.
     fn rounds(&mut self, before: &World, said: &Said) -> Option<()> {
         loop {
-            let mut news = false;
-            let mut first: BTreeMap<(Id, Val), usize> = BTreeMap::new();
-            for (temp, a, v, late) in self.identities(before, said) {
-                let settled = self.entity[self.class[temp]].is_some();
-                if let Some(holder) = before.holders(a, &v).first()
-                    && !(LATE_CLAIMS_MOVE && late && settled)
-                {
-                    news |= self.bind(temp, *holder)?;
-                }
-                let other = *first.entry((a, v)).or_insert(temp);
-                news |= self.unite(other, temp)?;
+            let identities = self.identities(before, said);
+            if self.round(before, identities)? {
+                continue;
             }
-            if !news {
+            let members = self.by_members(before, said);
+            if !self.round(before, members)? {
                 return Some(());
             }
         }
     }
 
-    /// The identities that tempids are given, as far as they are known, and whether a tempid is in them.
-    fn identities(&self, before: &World, said: &Said) -> Vec<(usize, Id, Val, bool)> {
-        // A class without an entity stands in for one, by a negative number.
-        let known: Vec<Id> =
-            self.class.iter().map(|class| self.entity[*class].unwrap_or(-1 - *class as Id)).collect();
-        let mut found = Vec::new();
+    /// Settles what is claimed; true if that was news.
+    fn round(&mut self, before: &World, claims: Vec<Claim>) -> Option<bool> {
+        let mut news = false;
+        let mut first: BTreeMap<(Id, Val), usize> = BTreeMap::new();
+        for Claim { temp, a, v, late } in claims {
+            let settled = self.entity[self.class[temp]].is_some();
+            if let Some(holder) = before.holders(a, &v).first()
+                && !(LATE_CLAIMS_MOVE && late && settled)
+            {
+                news |= self.bind(temp, *holder)?;
+            }
+            let other = *first.entry((a, v)).or_insert(temp);
+            news |= self.unite(other, temp)?;
+        }
+        Some(news)
+    }
+
+    /// The entities of tempids as far as they are known; a class without one has a negative number.
+    fn known(&self) -> Vec<Id> {
+        self.class.iter().map(|class| self.entity[*class].unwrap_or(-1 - *class as Id)).collect()
+    }
+
+    /// The identities that tempids are given.
+    fn identities(&self, before: &World, said: &Said) -> Vec<Claim> {
+        let known = self.known();
+        let claim = |fact: &SaidFact| match fact.e {
+            Who::Temp(temp) if fact.added && before.attr(fact.a)?.identity => {
+                let late = matches!(fact.v, What::Ref(Who::Temp(_)));
+                Some(Claim { temp, a: fact.a, v: settled(&fact.v, &known), late })
+            }
+            _ => None,
+        };
+        said.facts.iter().filter_map(claim).collect()
+    }
+
+    /// The composite identities of which a tempid that is nobody yet is given all members.
+    fn by_members(&self, before: &World, said: &Said) -> Vec<Claim> {
+        let known = self.known();
         let mut given: BTreeMap<(usize, Id), Val> = BTreeMap::new();
         for fact in said.facts.iter().filter(|fact| fact.added) {
-            let Who::Temp(temp) = fact.e else { continue };
-            let v = settled(&fact.v, &known);
-            given.insert((self.class[temp], fact.a), v.clone());
-            if before.attr(fact.a).is_some_and(|attr| attr.identity) {
-                found.push((temp, fact.a, v, matches!(fact.v, What::Ref(Who::Temp(_)))));
+            if let Who::Temp(temp) = fact.e {
+                given.entry((self.class[temp], fact.a)).or_insert_with(|| settled(&fact.v, &known));
             }
         }
-        if MEMBERS_FIND {
-            let composites =
-                before.members.iter().filter(|(id, _)| before.attr(**id).is_some_and(|a| a.identity));
-            for (id, members) in composites {
-                for temp in 0..self.class.len() {
-                    let of = |member: &Id| given.get(&(self.class[temp], *member)).cloned();
-                    let slots: Option<Vec<Val>> = members.iter().map(of).collect();
-                    let tuple = slots.map(|slots| Val::Tuple(slots.into_iter().map(Some).collect()));
-                    found.extend(tuple.map(|tuple| (temp, *id, tuple, false)));
-                }
+        let mut claims = Vec::new();
+        for (composite, members) in &before.members {
+            let finds = before.attr(*composite).is_some_and(|attr| attr.identity);
+            let nobody = (0..self.class.len()).filter(|temp| finds && known[*temp] < 0);
+            for temp in nobody {
+                let of = |member: &Id| given.get(&(self.class[temp], *member)).cloned().map(Some);
+                let tuple: Option<Vec<Option<Val>>> = members.iter().map(of).collect();
+                claims.extend(tuple.map(|tuple| Claim {
+                    temp,
+                    a: *composite,
+                    v: Val::Tuple(tuple),
+                    late: false,
+                }));
             }
         }
-        found
+        claims
     }
 
     fn bind(&mut self, temp: usize, e: Id) -> Option<bool> {

@@ -129,10 +129,32 @@ impl World {
         groups.flat_map(|((e, a), values)| values.iter().map(|v| (*e, *a, v)))
     }
 
-    /// Everybody who has a value of an attribute.
+    /// Everybody who has a value of an attribute. While the tuples of older entities are not made, their members count.
     pub(crate) fn holders(&self, a: Id, v: &Val) -> Vec<Id> {
         let groups = self.facts.iter().filter(|((_, attr), values)| *attr == a && values.contains(v));
-        groups.map(|((e, _), _)| *e).collect()
+        let found: Vec<Id> = groups.map(|((e, _), _)| *e).collect();
+        if found.is_empty() && self.is_filling(a) {
+            return self.tuples(a).into_iter().filter(|(_, tuple)| tuple == v).map(|(e, _)| e).collect();
+        }
+        found
+    }
+
+    /// True if the tuples of entities that are older than the composite are not made yet.
+    pub(crate) fn is_filling(&self, a: Id) -> bool {
+        self.value(a, self.own("db.attr/filling")) == Some(&Val::Is(Edn::Bool(true)))
+    }
+
+    /// What a composite of an entity is to be, by the entity's members.
+    pub(crate) fn tuple(&self, e: Id, composite: Id) -> Option<Val> {
+        let members = self.members.get(&composite)?;
+        let slots: Vec<Option<Val>> = members.iter().map(|member| self.value(e, *member).cloned()).collect();
+        slots.iter().any(Option::is_some).then_some(Val::Tuple(slots))
+    }
+
+    /// The tuples of all entities, by their members.
+    pub(crate) fn tuples(&self, composite: Id) -> Vec<(Id, Val)> {
+        let entities: BTreeSet<Id> = self.facts.keys().map(|(e, _)| *e).collect();
+        entities.into_iter().filter_map(|e| Some((e, self.tuple(e, composite)?))).collect()
     }
 
     /// The newest name of an entity.
