@@ -13,7 +13,7 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Duration;
 
 use annals::{Connection, Tx};
-use annals_tests::random::Random;
+use annals_tests::Random;
 
 const KILLS: usize = 60;
 const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../repl/samples/git-datascript");
@@ -107,7 +107,7 @@ fn kill_one(file: &Path, random: &mut Random) -> (u64, bool) {
         .expect("a child");
     let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
     let mut acknowledged = 0;
-    let wanted = random.below(60);
+    let wanted = random.below(60) as u64;
     let mut read = |lines: &mut dyn Iterator<Item = std::io::Result<String>>| {
         let line = lines.next()?.ok()?;
         acknowledged = line.parse().unwrap_or(acknowledged);
@@ -118,7 +118,7 @@ fn kill_one(file: &Path, random: &mut Random) -> (u64, bool) {
             break;
         }
     }
-    std::thread::sleep(Duration::from_micros(random.below(3000)));
+    std::thread::sleep(Duration::from_micros(random.below(3000) as u64));
     let killed = kill(&mut child);
     // What it printed before it died was acknowledged too.
     while read(&mut lines).is_some() {}

@@ -13,8 +13,8 @@ use std::process::{Child, ChildStderr, ExitCode, Stdio};
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
+use annals_tests::Random;
 use annals_tests::binary;
-use annals_tests::random::Random;
 use serde_json::Value;
 
 /// How many ask at once.
@@ -38,7 +38,8 @@ fn main() -> ExitCode {
     while rounds < ROUNDS.start || tally.lost < LOST || tally.lost_later < LOST {
         assert!(rounds < ROUNDS.end, "{rounds} kills did not hit the window: {tally:?}");
         let requests = requests(&format!("round {rounds}"), &mut random);
-        let firsts = killed(server, &requests, Duration::from_micros(random.below(pace * 3 / 2)));
+        let firsts =
+            killed(server, &requests, Duration::from_micros(random.below((pace * 3 / 2) as usize) as u64));
         server = Served::start(&file);
         for (request, first) in requests.iter().zip(firsts) {
             tally.add(request, settle(&server.client, request, first.as_ref()));

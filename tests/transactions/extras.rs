@@ -1,0 +1,127 @@
+//! What a database can be taught: transaction functions, predicates of attributes, specs of entities, constraints.
+//!
+//! The model does not read programs. There is a fixed set of them, each written twice: as facts for the database, and here
+//! in Rust. As long as [`ON`] is false none is defined, and histories do without.
+
+use std::collections::BTreeSet;
+
+use annals::{Edn, edn};
+use annals_tests::Random;
+
+use crate::read::Reasons;
+use crate::world::{Id, Val, World};
+
+/// True if histories use what is here.
+pub(crate) const ON: bool = false;
+
+/// Rows of a query fill a template: what is counted grows.
+const BUMP: &str =
+    "{:in [?e ?n] :where [[?e :x/count ?c] [(+ ?c ?n) ?new]] :tx [[:db/add ?e :x/count ?new]]}";
+
+/// Rows of a query are forms: the count is retracted.
+const CLEAR: &str = "[:find ?op ?e ?a ?v :in $ ?e
+  :where [?e :x/count ?v] [(ground :db/retract) ?op] [(ground :x/count) ?a]]";
+
+/// A call in what a function gives.
+const TWICE: &str = "{:in [?e ?n] :where [[?e :x/count]] :tx [[:x/bump ?e ?n] [:x/bump ?e ?n]]}";
+
+/// What every history knows from its first transaction on.
+pub(crate) fn schema() -> Vec<Edn> {
+    if !ON {
+        return Vec::new();
+    }
+    let quoted = |text: &str| Edn::string(text).to_string();
+    let forms = format!(
+        "[{{:db/ident :x/count :db/valueType :db.type/long :db/cardinality :db.cardinality/one}}
+          {{:db/ident :x/small :db/valueType :db.type/long :db/cardinality :db.cardinality/many
+            :db.attr/preds [pos? x/small?]}}
+          {{:db/ident :x/small? :db/fn {}}} {{:db/ident :x/rich? :db/fn {}}}
+          {{:db/ident :x/bump :db/fn {}}} {{:db/ident :x/clear :db/fn {}}} {{:db/ident :x/twice :db/fn {}}}
+          {{:db/ident :x/spec :db.entity/attrs [:x/count] :db.entity/preds [x/rich?]}}
+          {{:db/ident :x/no-debt :db/constraint {}}}]",
+        quoted("{:in [?v] :where [[(< ?v 3)]]}"),
+        quoted("{:in [?e] :where [[?e :x/count ?c] [(> ?c 1)]]}"),
+        quoted(BUMP),
+        quoted(CLEAR),
+        quoted(TWICE),
+        quoted("[:find ?e ?c :where [?e :x/count ?c] [(< ?c 0)]]"),
+    );
+    match edn::read_one(&forms).expect("EDN").to_edn() {
+        Edn::Vector(forms) => forms,
+        _ => Vec::new(),
+    }
+}
+
+/// A form that uses one of them, about an entity.
+pub(crate) fn form(random: &mut Random, e: Edn) -> Edn {
+    let n = Edn::Int(random.below(5) as i64 - 2);
+    Edn::Vector(match random.below(6) {
+        0 => vec![Edn::keyword("x/bump"), e, n],
+        1 => vec![Edn::keyword("x/clear"), e],
+        2 => vec![Edn::keyword("x/twice"), e, n],
+        3 => vec![Edn::keyword("db/add"), e, Edn::keyword("db/ensure"), Edn::keyword("x/spec")],
+        4 => vec![Edn::keyword("db/add"), e, Edn::keyword("x/small"), n],
+        _ => vec![Edn::keyword("db/add"), e, Edn::keyword("x/count"), n],
+    })
+}
+
+/// What a call gives.
+pub(crate) fn call(before: &World, parts: &[Edn]) -> Result<Vec<Edn>, &'static str> {
+    const UNKNOWN: &str = "not-a-data-function";
+    let (true, Some(Edn::Keyword(name))) = (ON, parts.first()) else { return Err(UNKNOWN) };
+    let (e, n) = match &parts[1..] {
+        [Edn::Int(e)] => (*e, 0),
+        [Edn::Int(e), Edn::Int(n)] => (*e, *n),
+        _ => return Err(UNKNOWN),
+    };
+    let form = |name: &str, rest: &[Edn]| Edn::Vector([&[Edn::keyword(name), Edn::Int(e)], rest].concat());
+    let attribute = Edn::keyword("x/count");
+    let each = |make: &dyn Fn(i64) -> Vec<Edn>| count(before, e).into_iter().flat_map(make).collect();
+    Ok(match name.as_str() {
+        "x/bump" => each(&|c| vec![form("db/add", &[attribute.clone(), Edn::Int(c + n)])]),
+        "x/clear" => each(&|c| vec![form("db/retract", &[attribute.clone(), Edn::Int(c)])]),
+        "x/twice" => each(&|_| vec![form("x/bump", &[Edn::Int(n)]), form("x/bump", &[Edn::Int(n)])]),
+        _ => return Err(UNKNOWN),
+    })
+}
+
+/// The value of `:x/count` that an entity has.
+fn count(world: &World, e: Id) -> Option<i64> {
+    match world.names.get("x/count").and_then(|a| world.value(e, *a)) {
+        Some(Val::Is(Edn::Int(c))) => Some(*c),
+        _ => None,
+    }
+}
+
+/// What asserted values fail the predicates of their attribute.
+pub(crate) fn predicates(before: &World, a: Id, adds: &BTreeSet<Val>) -> Reasons {
+    let holds = |predicate: &Val, v: &Val| match (predicate, v) {
+        (Val::Is(Edn::Symbol(name)), Val::Is(Edn::Int(n))) if name.as_str() == "pos?" => *n > 0,
+        (Val::Is(Edn::Symbol(name)), Val::Is(Edn::Int(n))) if name.as_str() == "x/small?" => *n < 3,
+        _ => false,
+    };
+    let mut predicates = before.values(a, before.own("db.attr/preds"));
+    let failed = predicates.any(|predicate| adds.iter().any(|v| !holds(predicate, v)));
+    failed.then(|| "attr-pred".to_owned()).into_iter().collect()
+}
+
+/// What the world after a transaction must not be.
+pub(crate) fn judge(after: &World, ensured: impl Iterator<Item = (Id, Id)>) -> Reasons {
+    let mut reasons = Reasons::new();
+    if !ON {
+        return reasons;
+    }
+    for (e, _) in ensured {
+        let count = count(after, e);
+        if count.is_none() {
+            reasons.insert("entity-attr".to_owned());
+        }
+        if count.is_none_or(|c| c <= 1) {
+            reasons.insert("entity-pred".to_owned());
+        }
+    }
+    if after.ids.iter().any(|e| count(after, *e).is_some_and(|c| c < 0)) {
+        reasons.insert("constraint-violated".to_owned());
+    }
+    reasons
+}
