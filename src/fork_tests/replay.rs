@@ -92,6 +92,8 @@ impl Replay {
         assert_eq!(db.basis_t(), self.basis(), "{db:?}");
         for t in [0, 1, self.basis() / 2, self.basis().saturating_sub(1), self.basis()] {
             assert_eq!(held(&db.as_of(t)), self.at(t), "{db:?} as of {t}");
+            let newer = self.at(self.basis()).into_iter().filter(|held| held.3 > t);
+            assert_eq!(held(&db.since(t)), newer.collect(), "{db:?} since {t}");
         }
         assert_eq!(held(db), self.at(self.basis()), "{db:?}");
         let history = db.history().datoms(Order::Aevt, &[], None).expect("a sound database");

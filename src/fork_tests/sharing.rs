@@ -168,6 +168,25 @@ fn a_fork_is_made_anew_from_its_log_and_that_of_its_parent() {
 }
 
 #[test]
+fn trees_that_a_repair_left_behind_are_kept_for_a_fork() {
+    let house = House::new();
+    let main = grown(&house.store, "main", 20, &[10, 20]);
+    let (expected, id) = (Replay::of(&main), house.id("main"));
+    drop((main.fork("trial", None).expect("a free name"), main));
+    house.store.repair("main").expect("the log is whole");
+    let main = house.store.open_database("main").expect("it is whole");
+    main.gc(None).expect("memory does not fail");
+    let fork = house.store.open_database("trial").expect("it is there");
+    expected.check_all(&fork);
+    expected.check_all(&main);
+    let kept = house.segments(id);
+    drop(fork);
+    house.store.drop_database("trial").expect("memory does not fail");
+    main.gc(None).expect("memory does not fail");
+    assert!(house.segments(id) < kept);
+}
+
+#[test]
 fn what_cannot_be_forked_is_told() {
     let house = House::new();
     let main = grown(&house.store, "main", 3, &[]);

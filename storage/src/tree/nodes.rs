@@ -25,6 +25,9 @@ pub(crate) struct Nodes {
     pub(crate) cache: Arc<Cache>,
 }
 
+/// A segment, and whose it is.
+pub(crate) type Found = (DatabaseId, Vec<u8>);
+
 impl Shape {
     /// The kind of its leaves' frames.
     pub(crate) fn kind(self) -> Kind {
@@ -95,13 +98,13 @@ impl Nodes {
     }
 
     /// The bytes of a segment as they stand in the storage, and whose it is.
-    pub(crate) fn segment(&self, name: Name) -> Result<(DatabaseId, Vec<u8>)> {
+    pub(crate) fn segment(&self, name: Name) -> Result<Found> {
         let found = self.segments(&[name])?.pop().flatten();
         found.ok_or_else(|| Error::Expired { place: self.place(name) })
     }
 
     /// The bytes of segments, each with whose it is, or missing.
-    pub(crate) fn segments(&self, names: &[Name]) -> Result<Vec<Option<(DatabaseId, Vec<u8>)>>> {
+    pub(crate) fn segments(&self, names: &[Name]) -> Result<Vec<Option<Found>>> {
         let members: Vec<DatabaseId> = self.lineage.members().map(|(member, _)| member).collect();
         let of = |name: &Name| members.iter().map(|member| name.of(*member)).collect::<Vec<SegmentId>>();
         let ids: Vec<SegmentId> = names.iter().flat_map(of).collect();

@@ -4,7 +4,6 @@ use std::collections::HashSet;
 
 use super::sums::Sum;
 use super::{AT_ONCE, Findings, Progress, Verify};
-use crate::backend::DatabaseId;
 use crate::datom::{Order, T};
 use crate::error::{Error, Result};
 use crate::frame::{self, Expected, Kind};
@@ -12,7 +11,7 @@ use crate::root::Root;
 use crate::run::Run;
 use crate::tree::directory::{self, DIRECTORY_VERSION, Directory};
 use crate::tree::leaf::{self, LEAF_VERSION};
-use crate::tree::nodes::Nodes;
+use crate::tree::nodes::{Found, Nodes};
 use crate::tree::{Entry, Name, Shape, Tree, Zone, key};
 
 /// Which tree of the root, and of which times its rows are.
@@ -39,9 +38,6 @@ pub(super) struct Check<'c> {
     /// Leaves of all trees, as the root says.
     leaves: u64,
 }
-
-/// A segment, and whose it is.
-type Found = (DatabaseId, Vec<u8>);
 
 /// What the leaves of a tree are.
 enum Leaves<'p> {
