@@ -163,7 +163,7 @@ fn installed(before: &Basis, after: &Basis, e: EntityId, facts: &Facts) -> Resul
     properties(after, facts).map_or(Ok(()), &refuse)?;
     shape(after, attr, facts)?;
     if attr.filling && attr.unique().is_some() {
-        let datoms = fill::shared(before, attr)?;
+        let datoms = fill::shared(after, attr)?;
         if !datoms.is_empty() {
             return Err(refused(
                 attr,

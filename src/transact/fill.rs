@@ -22,7 +22,7 @@ use crate::schema::{Attr, Tuple, bootstrap as at};
 /// For how many entities tuples are made in one transaction.
 const CHUNK: usize = 1000;
 
-/// Marks every composite that the transaction installs over attributes with values.
+/// Marks every composite that the transaction installs over attributes with values, its own included.
 pub(super) fn announce(before: &Basis, net: &mut Vec<LogDatom>) -> Result<()> {
     let mut marks = Vec::new();
     for datom in net.iter().filter(|datom| datom.a == at::TUPLE_ATTRS && datom.op == Op::Assert) {
@@ -30,7 +30,7 @@ pub(super) fn announce(before: &Basis, net: &mut Vec<LogDatom>) -> Result<()> {
         let mut has_values = false;
         for slot in slots.iter().flatten() {
             has_values |= match slot {
-                Value::Keyword(name) => has_any(before, name)?,
+                Value::Keyword(name) => has_any(before, net, name)?,
                 _ => false,
             };
         }
@@ -45,9 +45,12 @@ pub(super) fn announce(before: &Basis, net: &mut Vec<LogDatom>) -> Result<()> {
     Ok(())
 }
 
-fn has_any(before: &Basis, name: &Keyword) -> Result<bool> {
+fn has_any(before: &Basis, net: &[LogDatom], name: &Keyword) -> Result<bool> {
     let Some(attr) = before.schema.attr_named(name) else { return Ok(false) };
-    let mut found = false;
+    let mut found = net.iter().any(|datom| datom.a == attr.id() && datom.op == Op::Assert);
+    if found {
+        return Ok(true);
+    }
     before.each_in(&View::default(), &Pattern::attribute(attr.id()), &mut |_, _, _, _| {
         found = true;
         ControlFlow::Break(())
@@ -117,15 +120,15 @@ fn entities(before: &Basis, composite: &Attr, from: EntityId) -> Result<(Vec<Ent
 }
 
 /// Facts of entities whose members make the same tuple.
-pub(super) fn shared(before: &Basis, composite: &Attr) -> Result<Vec<Edn>> {
+pub(super) fn shared(basis: &Basis, composite: &Attr) -> Result<Vec<Edn>> {
     let Tuple::Composite(members) = &composite.tuple else { return Ok(Vec::new()) };
     let mut slots: BTreeMap<EntityId, Vec<Option<Value>>> = BTreeMap::new();
     for (at, member) in members.iter().enumerate() {
-        before.each_in(&View::default(), &Pattern::attribute(*member), &mut |e, _, v, _| {
+        basis.each_in(&View::default(), &Pattern::attribute(*member), &mut |e, _, v, _| {
             slots.entry(e).or_insert_with(|| vec![None; members.len()])[at] = Some(v.to_value());
             ControlFlow::Continue(())
         })?;
     }
     let tuples = slots.into_iter().map(|(e, slots)| (Value::Tuple(slots.into()), e)).collect();
-    Ok(repeats::repeated(before, composite, tuples))
+    Ok(repeats::repeated(basis, composite, tuples))
 }
