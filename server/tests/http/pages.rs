@@ -31,11 +31,8 @@ fn a_page_has_a_cursor_and_another_server_goes_on_from_it_at_the_same_basis() {
     site.store.database("main").unwrap().transact("[{:film/title \"Dune\" :film/year 1999}]").unwrap();
     let listen = "127.0.0.1:0".parse().unwrap();
     let other = Site {
-        server: annals_server::serve(
-            site.store.clone(),
-            annals_server::ServerOptions { listen, ..Default::default() },
-        )
-        .unwrap(),
+        server: annals_server::serve(site.store.clone(), ServerOptions { listen, ..Default::default() })
+            .unwrap(),
         store: site.store.clone(),
         agent: site.agent.clone(),
     };
