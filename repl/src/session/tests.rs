@@ -221,7 +221,7 @@ fn a_command_that_is_not_there_or_not_right_is_pointed_at() {
     says(&mut session, SHOP);
     for (text, place, hint) in [
         (".command shop/opn {}", "shop/opn", "shop/open"),
-        (".command shop/open {:nam \"x\"}", "{:nam \"x\"}", ":db.command/args"),
+        (".command shop/open {:nam \"x\"}", ":nam", ":db.command/args"),
         (".command shop/open {} k", "k", "usage"),
         (".command \"shop/open\"", "\"shop/open\"", "usage"),
         (".commands all", "all", "usage"),
