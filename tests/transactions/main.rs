@@ -98,6 +98,8 @@ fn the_database_and_the_model_agree() {
     println!("refused for one reason: {:#?}", tally.refused);
     // A run whose transactions are all refused at the door proves nothing about what is inside.
     assert!(tally.accepted as u64 > 3 * histories, "most transactions make sense");
+    println!("{} histories ended early", tally.undecided);
+    assert!(tally.undecided as u64 <= histories / 50 + 1, "most histories come to their end");
     if histories >= HISTORIES {
         let missed: Vec<&str> =
             REACHED.into_iter().filter(|reason| !tally.refused.contains_key(*reason)).collect();

@@ -62,6 +62,9 @@ pub(crate) struct Said {
 /// Why a transaction is refused: keywords without `db.error/`.
 pub(crate) type Reasons = BTreeSet<String>;
 
+/// A reason that is none: here the database does not do what it should in every case, and the history ends before.
+pub(crate) const UNDECIDED: &str = "undecided";
+
 type Read<V> = Result<V, &'static str>;
 
 /// Reads transaction data; `tx` is the entity of the transaction.
