@@ -378,7 +378,7 @@ impl<'w> Maker<'w> {
             return Some(vector(parts));
         }
         let attr = self.world.attr(a)?;
-        parts.push(if self.random.one_in(5) { self.value(&attr, 9) } else { edn(self.world, &v) });
+        parts.push(if self.random.one_in(5) { self.value(attr, 9) } else { edn(self.world, &v) });
         Some(vector(parts))
     }
 
@@ -394,8 +394,8 @@ impl<'w> Maker<'w> {
         }
         let (e, a, v) = self.held(single)?;
         let attr = self.world.attr(a)?;
-        let old = if self.random.one_in(6) { self.value(&attr, 9) } else { edn(self.world, &v) };
-        let new = self.value(&attr, 9);
+        let old = if self.random.one_in(6) { self.value(attr, 9) } else { edn(self.world, &v) };
+        let new = self.value(attr, 9);
         Some(vector([cas, made(e), Edn::keyword(&self.name_of(a)), old, new]))
     }
 
