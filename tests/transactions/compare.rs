@@ -12,7 +12,7 @@ use annals::{Clock, Connection, Datom, Db, Edn, EntityId, Error, Options, Order,
 
 use crate::generate::{NOBODY, Step};
 use crate::judge::{self, Done};
-use crate::read::Reasons;
+use crate::read::{Reasons, UNDECIDED};
 use crate::world::{FIRST, Fact, Id, Val, World};
 
 /// How long work in the background may take.
@@ -101,6 +101,8 @@ impl Ground {
 #[derive(Default)]
 pub(crate) struct Tally {
     pub(crate) accepted: usize,
+    /// Histories that ended early.
+    pub(crate) undecided: usize,
     /// Transactions by what they did, see [`Tally::accepts`].
     pub(crate) did: BTreeMap<&'static str, usize>,
     /// Refusals for one reason, by reason.
@@ -139,6 +141,7 @@ impl Tally {
     /// Takes over what another run counted.
     pub(crate) fn add(&mut self, other: Tally) {
         self.accepted += other.accepted;
+        self.undecided += other.undecided;
         other.did.into_iter().for_each(|(what, n)| *self.did.entry(what).or_default() += n);
         other.refused.into_iter().for_each(|(why, n)| *self.refused.entry(why).or_default() += n);
     }
@@ -164,7 +167,11 @@ pub(crate) fn run(
     let mut worlds = Vec::new();
     while let Some(step) = next(&course.world, at) {
         let said = course.step(&step, at);
-        said.map_err(|why| format!("transaction {}: {}\n{why}", at + 1, course.pairs.shown(&step)))?;
+        let goes_on =
+            said.map_err(|why| format!("transaction {}: {}\n{why}", at + 1, course.pairs.shown(&step)))?;
+        if !goes_on {
+            break;
+        }
         worlds.push((course.subject.db().basis_t(), course.world.clone()));
         at += 1;
     }
@@ -187,16 +194,21 @@ impl Course<'_> {
         Ok(())
     }
 
-    fn step(&mut self, step: &Step, at: usize) -> Result<(), String> {
-        let theirs = self.subject.apply(self.pairs.written(step, false), step.now);
+    /// Gives a step to both sides. False if the history ends before it, because it is not decided what it does.
+    fn step(&mut self, step: &Step, at: usize) -> Result<bool, String> {
         let ours = judge::transact(&self.world, &self.pairs.written(step, true), at, step.now);
+        if ours.as_ref().is_err_and(|reasons| reasons.contains(UNDECIDED)) {
+            self.tally.undecided += 1;
+            return Ok(false);
+        }
+        let theirs = self.subject.apply(self.pairs.written(step, false), step.now);
         match (ours, theirs) {
             (Ok(done), Ok(report)) => {
                 self.pairs.report(&done, &report)?;
                 self.tally.accepts(&self.world, step, &done);
                 self.world = done.world;
                 self.fill(step.now)?;
-                Ok(())
+                Ok(true)
             }
             (Err(reasons), Err(error)) => {
                 let told = told(&error);
@@ -206,7 +218,7 @@ impl Course<'_> {
                 // The model tells all that is wrong, the database at least one of it.
                 let agree = !told.is_empty() && told.is_subset(&reasons);
                 if agree {
-                    Ok(())
+                    Ok(true)
                 } else {
                     Err(format!("refused for {told:?}, the model says {reasons:?}\n{error}"))
                 }

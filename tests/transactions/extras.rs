@@ -1,7 +1,7 @@
 //! What a database can be taught: transaction functions, predicates of attributes, specs of entities, constraints.
 //!
 //! The model does not read programs. There is a fixed set of them, each written twice: as facts for the database, and here
-//! in Rust. As long as [`ON`] is false none is defined, and histories do without.
+//! in Rust.
 
 use std::collections::BTreeSet;
 
@@ -10,9 +10,6 @@ use annals_tests::Random;
 
 use crate::read::Reasons;
 use crate::world::{Id, Val, World};
-
-/// True if histories use what is here.
-pub(crate) const ON: bool = false;
 
 /// Rows of a query fill a template: what is counted grows.
 const BUMP: &str =
@@ -27,9 +24,6 @@ const TWICE: &str = "{:in [?e ?n] :where [[?e :x/count]] :tx [[:x/bump ?e ?n] [:
 
 /// What every history knows from its first transaction on.
 pub(crate) fn schema() -> Vec<Edn> {
-    if !ON {
-        return Vec::new();
-    }
     let quoted = |text: &str| Edn::string(text).to_string();
     let forms = format!(
         "[{{:db/ident :x/count :db/valueType :db.type/long :db/cardinality :db.cardinality/one}}
@@ -68,7 +62,11 @@ pub(crate) fn form(random: &mut Random, e: Edn) -> Edn {
 /// What a call gives.
 pub(crate) fn call(before: &World, parts: &[Edn]) -> Result<Vec<Edn>, &'static str> {
     const UNKNOWN: &str = "not-a-data-function";
-    let (true, Some(Edn::Keyword(name))) = (ON, parts.first()) else { return Err(UNKNOWN) };
+    let Some(Edn::Keyword(name)) = parts.first() else { return Err(UNKNOWN) };
+    let has_code = |id: &Id| before.value(*id, before.own("db/fn")).is_some();
+    if !before.names.get(name.as_str()).is_some_and(has_code) {
+        return Err(UNKNOWN);
+    }
     let (e, n) = match &parts[1..] {
         [Edn::Int(e)] => (*e, 0),
         [Edn::Int(e), Edn::Int(n)] => (*e, *n),
@@ -76,7 +74,7 @@ pub(crate) fn call(before: &World, parts: &[Edn]) -> Result<Vec<Edn>, &'static s
     };
     let form = |name: &str, rest: &[Edn]| Edn::Vector([&[Edn::keyword(name), Edn::Int(e)], rest].concat());
     let attribute = Edn::keyword("x/count");
-    let each = |make: &dyn Fn(i64) -> Vec<Edn>| count(before, e).into_iter().flat_map(make).collect();
+    let each = |make: &dyn Fn(i64) -> Vec<Edn>| counts(before, e).into_iter().flat_map(make).collect();
     Ok(match name.as_str() {
         "x/bump" => each(&|c| vec![form("db/add", &[attribute.clone(), Edn::Int(c + n)])]),
         "x/clear" => each(&|c| vec![form("db/retract", &[attribute.clone(), Edn::Int(c)])]),
@@ -85,12 +83,14 @@ pub(crate) fn call(before: &World, parts: &[Edn]) -> Result<Vec<Edn>, &'static s
     })
 }
 
-/// The value of `:x/count` that an entity has.
-fn count(world: &World, e: Id) -> Option<i64> {
-    match world.names.get("x/count").and_then(|a| world.value(e, *a)) {
-        Some(Val::Is(Edn::Int(c))) => Some(*c),
+/// The values of `:x/count` that an entity has: several, if a history makes it an attribute of many.
+fn counts(world: &World, e: Id) -> Vec<i64> {
+    let values = world.names.get("x/count").into_iter().flat_map(|a| world.values(e, *a));
+    let number = |v: &Val| match v {
+        Val::Is(Edn::Int(c)) => Some(*c),
         _ => None,
-    }
+    };
+    values.filter_map(number).collect()
 }
 
 /// What asserted values fail the predicates of their attribute.
@@ -105,22 +105,21 @@ pub(crate) fn predicates(before: &World, a: Id, adds: &BTreeSet<Val>) -> Reasons
     failed.then(|| "attr-pred".to_owned()).into_iter().collect()
 }
 
-/// What the world after a transaction must not be.
-pub(crate) fn judge(after: &World, ensured: impl Iterator<Item = (Id, Id)>) -> Reasons {
+/// What the world after a transaction must not be. `ensured` are the entities that are to fit the one spec there is.
+pub(crate) fn judge(after: &World, ensured: impl Iterator<Item = Id>) -> Reasons {
     let mut reasons = Reasons::new();
-    if !ON {
-        return reasons;
-    }
-    for (e, _) in ensured {
-        let count = count(after, e);
-        if count.is_none() {
+    for e in ensured {
+        let counts = counts(after, e);
+        if counts.is_empty() {
             reasons.insert("entity-attr".to_owned());
         }
-        if count.is_none_or(|c| c <= 1) {
+        if counts.iter().all(|c| *c <= 1) {
             reasons.insert("entity-pred".to_owned());
         }
     }
-    if after.ids.iter().any(|e| count(after, *e).is_some_and(|c| c < 0)) {
+    let declared = after.names.get("x/no-debt");
+    let holds = |id: &Id| after.value(*id, after.own("db/constraint")).is_some();
+    if declared.is_some_and(holds) && after.ids.iter().any(|e| counts(after, *e).iter().any(|c| *c < 0)) {
         reasons.insert("constraint-violated".to_owned());
     }
     reasons

@@ -104,7 +104,9 @@ impl<'w> Maker<'w> {
         let (txs, others): (Vec<Id>, Vec<Id>) =
             world.ids.iter().filter(|e| **e >= FIRST).partition(|e| is_tx(**e));
         let entities = others.into_iter().filter(is_plain).collect();
-        let attrs = world.attrs().filter_map(named).collect();
+        // Few values pass the predicates of this one; it has forms of its own.
+        let is_common = |attr: &&Attr| world.ident(attr.id) != Some("x/small");
+        let attrs = world.attrs().filter(is_common).filter_map(named).collect();
         let (referred, anchored) = Default::default();
         Maker { random, world, attrs, entities, txs, step, referred, anchored, nameless: 0 }
     }
@@ -173,7 +175,7 @@ impl<'w> Maker<'w> {
             14 | 15 => forms.extend(self.swap()),
             16 | 17 => self.moved(forms),
             18 => self.again(forms),
-            _ if extras::ON => {
+            19 if !self.entities.is_empty() => {
                 let e = self.entity();
                 forms.push(extras::form(self.random, made(e)));
             }

@@ -53,7 +53,7 @@ pub(crate) fn transact(before: &World, forms: &[Edn], step: usize, now: i64) -> 
         world.read_attributes();
     }
     refuse(alter::judge(before, &world, &added, &removed))?;
-    let ensured = said.ensured.iter().map(|(e, spec)| (entity(e, &temps), entity(spec, &temps)));
+    let ensured = said.ensured.iter().map(|(e, _)| entity(e, &temps));
     refuse(extras::judge(&world, ensured))?;
     let named = said.temps.iter().zip(&temps).filter_map(|(temp, e)| Some((temp.name.clone()?, *e)));
     let tempids = named.chain([("datomic.tx".to_owned(), tx)]).collect();

@@ -56,11 +56,14 @@ pub(crate) struct Said {
     pub(crate) asks: Vec<Ask>,
     pub(crate) temps: Vec<Temp>,
     /// Entities and the specs they are to fit.
-    pub(crate) ensured: Vec<(Who, Who)>,
+    pub(crate) ensured: Vec<(Who, Id)>,
 }
 
 /// Why a transaction is refused: keywords without `db.error/`.
 pub(crate) type Reasons = BTreeSet<String>;
+
+/// A reason that is none: here the database does not do what it should in every case, and the history ends before.
+pub(crate) const UNDECIDED: &str = "undecided";
 
 type Read<V> = Result<V, &'static str>;
 
@@ -125,6 +128,13 @@ impl<'w> Reader<'w> {
     }
 
     fn fact(&mut self, added: bool, e: &Edn, a: &Edn, v: &Edn) {
+        if added && *a == Edn::keyword("db/ensure") {
+            let e = self.entity(e);
+            if let Some(e) = self.keep(e) {
+                self.ensure(&e, v);
+            }
+            return;
+        }
         let (attr, e) = (self.attribute(a), self.entity(e));
         let (attr, e) = (self.keep(attr), self.keep(e));
         let Some(attr) = attr else { return };
@@ -138,13 +148,14 @@ impl<'w> Reader<'w> {
         }
     }
 
-    fn assert(&mut self, e: Who, attr: &Attr, v: What) {
-        if attr.id == self.world.own("db/ensure") {
-            if let What::Ref(spec) = v {
-                self.said.ensured.push((e, spec));
-            }
-            return;
+    fn ensure(&mut self, e: &Who, spec: &Edn) {
+        let spec = self.find(spec).and_then(|spec| spec.ok_or("not-an-entity"));
+        if let Some(spec) = self.keep(spec) {
+            self.said.ensured.push((e.clone(), spec));
         }
+    }
+
+    fn assert(&mut self, e: Who, attr: &Attr, v: What) {
         self.anchor(&e);
         self.said.facts.push(SaidFact { added: true, e, a: attr.id, v });
     }
@@ -199,6 +210,9 @@ impl<'w> Reader<'w> {
 
     fn entry(&mut self, e: &Who, key: &Edn, v: &Edn) {
         let Edn::Keyword(name) = key else { return self.refuse("invalid-tx-data") };
+        if name.as_str() == "db/ensure" {
+            return self.ensure(e, v);
+        }
         let forward = name.as_str().contains("/_").then(|| name.as_str().replacen("/_", "/", 1));
         let known = self.world.names.contains_key(name.as_str());
         let backward = forward.filter(|_| !known);
@@ -340,7 +354,9 @@ impl<'w> Reader<'w> {
     }
 
     fn attribute(&self, name: &Edn) -> Read<&'w Attr> {
-        attribute(self.world, name)
+        let attr = attribute(self.world, name)?;
+        // It asks for a check, and has no values.
+        if attr.id == self.world.own("db/ensure") { Err("invalid-tx-data") } else { Ok(attr) }
     }
 }
 

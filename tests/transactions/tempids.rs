@@ -4,20 +4,18 @@
 
 use std::collections::BTreeMap;
 
-use crate::read::{Reasons, Said, SaidFact, What, Who};
+use crate::read::{Reasons, Said, SaidFact, UNDECIDED, What, Who};
 use crate::world::{Id, Val, World};
-
-/// True if a tempid that is known already may be given, by way of another tempid, an identity that somebody else has, as
-/// long as that one gives it up. The same said with the entity's id is refused, so this should be false.
-const LATE_CLAIMS_MOVE: bool = true;
 
 /// The entities of all tempids. New ones get the numbers from `next` on.
 pub(crate) fn settle(before: &World, said: &Said, next: Id) -> Result<Vec<Id>, Reasons> {
     let count = said.temps.len();
     let mut classes = Classes { class: (0..count).collect(), entity: vec![None; count] };
     let mut reasons = Reasons::new();
-    if classes.rounds(before, said).is_none() {
-        reasons.insert("unique-conflict".to_owned());
+    if let Err(Clash { late }) = classes.rounds(before, said) {
+        // Whether a tempid that is known may be given, by way of another tempid, an identity that somebody else has and
+        // gives up, depends on how it is written. It should be refused, as it is when the entity's id is written.
+        reasons.insert(if late { UNDECIDED } else { "unique-conflict" }.to_owned());
     }
     let mut next = next;
     for temp in 0..count {
@@ -66,6 +64,12 @@ struct Claim {
     late: bool,
 }
 
+/// A tempid would be two entities.
+#[derive(Clone, Copy)]
+struct Clash {
+    late: bool,
+}
+
 struct Classes {
     /// The class of each tempid, by the number of one of its members.
     class: Vec<usize>,
@@ -74,8 +78,8 @@ struct Classes {
 }
 
 impl Classes {
-    /// Nothing if a tempid would be two entities. Members of composites count when nothing else does.
-    fn rounds(&mut self, before: &World, said: &Said) -> Option<()> {
+    /// Settles what can be settled. Members of composites count when nothing else does.
+    fn rounds(&mut self, before: &World, said: &Said) -> Result<(), Clash> {
         loop {
             let identities = self.identities(before, said);
             if self.round(before, identities)? {
@@ -83,26 +87,24 @@ impl Classes {
             }
             let members = self.by_members(before, said);
             if !self.round(before, members)? {
-                return Some(());
+                return Ok(());
             }
         }
     }
 
     /// Settles what is claimed; true if that was news.
-    fn round(&mut self, before: &World, claims: Vec<Claim>) -> Option<bool> {
+    fn round(&mut self, before: &World, claims: Vec<Claim>) -> Result<bool, Clash> {
         let mut news = false;
         let mut first: BTreeMap<(Id, Val), usize> = BTreeMap::new();
         for Claim { temp, a, v, late } in claims {
-            let settled = self.entity[self.class[temp]].is_some();
-            if let Some(holder) = before.holders(a, &v).first()
-                && !(LATE_CLAIMS_MOVE && late && settled)
-            {
-                news |= self.bind(temp, *holder)?;
+            let clash = Clash { late };
+            if let Some(holder) = before.holders(a, &v).first() {
+                news |= self.bind(temp, *holder).ok_or(clash)?;
             }
             let other = *first.entry((a, v)).or_insert(temp);
-            news |= self.unite(other, temp)?;
+            news |= self.unite(other, temp).ok_or(clash)?;
         }
-        Some(news)
+        Ok(news)
     }
 
     /// The entities of tempids as far as they are known; a class without one has a negative number.
