@@ -1,7 +1,7 @@
 //! The order of a plan without what it puts in order: steps that name goals by their place among those given.
 //!
 //! An arrangement holds no value of a query, so that it can be kept and filled with the goals of another call which
-//! look the same to the planner ([`super::key`]). A goal stands in exactly one step.
+//! look the same to the planner (`key`). A goal stands in exactly one step.
 
 use std::sync::Arc;
 
