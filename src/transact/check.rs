@@ -237,7 +237,14 @@ fn unique(before: &Basis, net: &[LogDatom], holders: &Holders, problems: &mut Pr
             let mut own = net[start..].iter().take_while(|datom| (datom.e, datom.a) == (holder, a));
             own.any(|datom| datom.v == *v && datom.op != Op::Assert)
         };
-        if holder != e && !given_up() {
+        // A holder without a stored tuple was found by its members: do they still make it?
+        let unmade = match before.schema.attr(a) {
+            Some(attr) if attr.filling && holder != e => {
+                compose::made(before, net, holder, attr)?.as_ref() != Some(v)
+            }
+            _ => false,
+        };
+        if holder != e && !unmade && !given_up() {
             problems.push(taken(before, a, v, e, holder, "the second one has it"));
         }
     }

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use annals::Edn;
 
 use crate::judge::{is_tx, repeats};
-use crate::read::{Reasons, UNDECIDED};
+use crate::read::Reasons;
 use crate::world::{Attr, FIRST, Fact, Id, PART_DB, Shape, Val, World, keyword};
 
 /// Properties that only attributes have.
@@ -91,15 +91,9 @@ pub(crate) fn judge(
             Some(old) => reasons.extend(altered(before, after, old).into_iter().map(altered_to)),
             None => {
                 let reason = installed(before, after, e).map(str::to_owned);
-                if reason.is_none() && after.is_filling(e) && after.attr(e).is_some_and(|attr| attr.unique) {
-                    // What the transaction itself says of members should count, and does not yet.
-                    let mut past = before.clone();
-                    past.members.clone_from(&after.members);
-                    match (repeats(&past, e), repeats(after, e)) {
-                        (true, true) => reasons.extend([altered_to("unique-violation")]),
-                        (false, false) => {}
-                        _ => reasons.extend([UNDECIDED.to_owned()]),
-                    }
+                let is_unique = after.attr(e).is_some_and(|attr| attr.unique);
+                if reason.is_none() && after.is_filling(e) && is_unique && repeats(after, e) {
+                    reasons.extend([altered_to("unique-violation")]);
                 }
                 reasons.extend(reason);
             }

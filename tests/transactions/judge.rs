@@ -190,7 +190,7 @@ fn net(before: &World, mut claims: Claims, (tx, instant): (Id, i64)) -> Result<W
     if reasons.is_empty() { Ok(after) } else { Err(reasons) }
 }
 
-/// New attributes are listed, and composites over what holds already are marked.
+/// New attributes are listed, and composites over what holds already, or is said beside them, are marked.
 fn install<'k>(before: &World, after: &mut World, said: impl Iterator<Item = &'k (Id, Id)>) {
     let new: BTreeSet<Id> = said.map(|(e, _)| *e).filter(|e| before.attr(*e).is_none()).collect();
     for e in new {
@@ -200,10 +200,21 @@ fn install<'k>(before: &World, after: &mut World, said: impl Iterator<Item = &'k
         let Some(Val::Tuple(slots)) = after.value(e, before.own("db/tupleAttrs")).cloned() else { continue };
         let mut members =
             slots.iter().flatten().filter_map(keyword).filter_map(|name| before.names.get(name));
-        if members.any(|member| before.facts.keys().any(|(_, a)| a == member)) {
+        let has_values =
+            |world: &World, a: &Id| world.facts.iter().any(|((_, of), v)| of == a && !v.is_empty());
+        if members.any(|a| before.attr(*a).is_some() && (has_values(before, a) || says_new(before, after, a)))
+        {
             after.say(e, before.own("db.attr/filling")).insert(Val::Is(Edn::Bool(true)));
         }
     }
+}
+
+/// True if a fact of the attribute is there after and was not before.
+fn says_new(before: &World, after: &World, a: &Id) -> bool {
+    let mut facts = after.facts.iter().filter(|((_, of), _)| of == a);
+    facts.any(|(place, values)| {
+        values.iter().any(|v| before.facts.get(place).is_none_or(|old| !old.contains(v)))
+    })
 }
 
 /// What the database does by itself after a transaction: the tuples that older entities lack.
