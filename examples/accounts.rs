@@ -56,7 +56,7 @@ fn run(out: &mut dyn Write) -> Result<()> {
                 format!("[:account/id #uuid \"{other}\"]").as_str()
             )?
             .to_string(),
-        "{:account/owner \"Jon\", :account/details {:details/email \"jon@example.org\"}}"
+        "{:account/details {:details/email \"jon@example.org\"}, :account/owner \"Jon\"}"
     );
 
     // The same request sent again, because its reply was lost, is the same account and the same answer.

@@ -22,7 +22,7 @@ const CREATE: &str = r#"[
    :db.command/args "{:id :string :email {:type :string} :permissions {:type :string :many true}}"
    :db/fn "{:in [?id ?email ?permissions]
             :require [[[(not [_ :user/id ?id])] :user/exists \"there is such a user already\"]
-                      [[[(re-find #\"^[^@ ]+@[^@ ]+$\" ?email)]] :user/email \"that is no address\"]]
+                      [[[(re-pattern \"^[^@ ]+@[^@ ]+$\") ?form] [(re-find ?form ?email)]] :user/email \"that is no address\"]]
             :where [[(identity ?permissions) [?name ...]]]
             :tx [{:db/id \"user\" :user/id ?id :user/email ?email :db/ensure :user/spec
                   :user/permissions {:permission/name ?name}}]}"}]"#;
