@@ -11,7 +11,7 @@ use annals_storage::index::{Collected, Progress as VerifyProgress, Report as Ver
 use crate::database::Db;
 use crate::error::Result;
 use crate::fork;
-use crate::input::TxRequest;
+use crate::input::{Request, TxRequest};
 use crate::log::Log;
 use crate::requests::RequestStatus;
 use crate::store::Store;
@@ -62,9 +62,10 @@ impl Connection {
     }
 
     /// Hands the transaction over and returns at once; `busy` if the queue is full. The order of calls is the order of
-    /// t. Text is read here, by the caller's thread.
+    /// t. Text is read here, by the caller's thread, and so is what stands in the way of an attribute that is to become
+    /// stricter, so that nobody else waits for that.
     pub fn submit(&self, tx: impl Into<TxRequest>) -> Result<Pending> {
-        self.transactor.submit(tx.into().read()?)
+        self.transactor.submit(self.looked_at(tx.into().read()?)?)
     }
 
     /// Takes a request in, durably, and returns before it is carried out: it will be, once, also after a crash. What came
@@ -80,7 +81,11 @@ impl Connection {
     /// # Ok::<(), annals::Error>(())
     /// ```
     pub fn accept(&self, request: impl Into<TxRequest>) -> Result<TxReport> {
-        self.transactor.submit(request.into().read_for_later()?)?.wait()
+        self.transactor.submit(self.looked_at(request.into().read_for_later()?)?)?.wait()
+    }
+
+    fn looked_at(&self, request: Request) -> Result<Request> {
+        request.looked_ahead(self.db().basis())
     }
 
     /// What became of the request with this key; waits so long at most if it is still to be carried out. None if no

@@ -14,6 +14,7 @@ use annals_storage::datom::{AttrId, EntityId, Keyword, Order, Pattern, Value};
 use annals_storage::log::{LogDatom, Op};
 use annals_storage::snapshot::View;
 
+use super::ahead::Ahead;
 use super::{Outcome, compose, repeats, report};
 use crate::basis::Basis;
 use crate::error::Result;
@@ -84,7 +85,7 @@ pub(crate) fn chunk(
     let instant = now.max(before.instant);
     let tx = EntityId::of_t(before.t + 1);
     net.push(LogDatom { e: tx, a: at::TX_INSTANT, v: Value::Instant(instant), op: Op::Assert });
-    report::outcome(before, net, instant, before.next.clone(), BTreeMap::new()).map(Some)
+    report::outcome(before, net, instant, before.next.clone(), BTreeMap::new(), &Ahead::default()).map(Some)
 }
 
 /// Where a chunk ended: the entity after the last for which it made a tuple.

@@ -16,6 +16,7 @@ use annals_storage::datom::{AttrId, EntityId, Pattern, T, Value};
 use annals_storage::snapshot::View;
 use uuid::Uuid;
 
+use super::ahead::Ahead;
 use super::resolve::{Holders, Resolved};
 use super::value::MAX_TEXT_BYTES;
 use super::{Fact, Outcome, check, report};
@@ -193,7 +194,7 @@ pub(crate) fn take_in(before: &Arc<Basis>, key: &Key, request: String, now: i64)
 fn written(before: &Arc<Basis>, facts: Vec<Fact>, now: i64) -> Result<Outcome> {
     let instant = check::instant(before, &facts, now)?;
     let net = check::net(&Db::new(Arc::clone(before)), facts, instant, &Holders::default())?;
-    report::outcome(before, net, instant, before.next.clone(), BTreeMap::new())
+    report::outcome(before, net, instant, before.next.clone(), BTreeMap::new(), &Ahead::default())
 }
 
 /// The requests that were taken in and are still to be carried out, oldest first: their keys and texts.

@@ -16,6 +16,7 @@
 //! never matters. Each stage collects all it has to object to, so that a refusal names every problem at once. Nothing
 //! here reads a clock, waits, or changes anything; a refused transaction leaves no trace.
 
+pub(crate) mod ahead;
 mod call;
 mod check;
 pub(crate) mod command;
@@ -76,7 +77,7 @@ pub(crate) fn run(before: &Arc<Basis>, request: &Request, now: i64) -> Result<Ou
     let instant = check::instant(before, &resolved.facts, now)?;
     excision::check(before, &resolved.facts)?;
     let net = check::net(&db, resolved.facts, instant, &resolved.holders)?;
-    let outcome = report::outcome(before, net, instant, resolved.next, resolved.tempids)?;
+    let outcome = report::outcome(before, net, instant, resolved.next, resolved.tempids, &request.ahead)?;
     let after = Db::new(Arc::clone(&outcome.after));
     ensure::check(before, &after, &resolved.ensures)?;
     command::check(&after, &resolved.commands)?;
