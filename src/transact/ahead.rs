@@ -10,11 +10,11 @@
 use annals_query::edn::{Edn, Form, FormKind};
 use annals_storage::datom::{AttrId, T};
 
-use super::repeats;
+use super::{fill, repeats};
 use crate::basis::Basis;
 use crate::error::Result;
 use crate::names;
-use crate::schema::{Attr, bootstrap as at};
+use crate::schema::{Attr, Tuple};
 
 /// Attributes that were strict when they were looked at.
 #[derive(Clone, Debug, Default)]
@@ -23,28 +23,46 @@ pub(crate) struct Ahead {
     distinct: Vec<(AttrId, T)>,
     /// No entity had several values.
     single: Vec<(AttrId, T)>,
+    /// No two entities had the same values of all these attributes, members of a composite to come.
+    composed: Vec<(Box<[AttrId]>, T)>,
+}
+
+/// What data wants of the schema.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Wish {
+    Unique(AttrId),
+    Single(AttrId),
+    Composed(Box<[AttrId]>),
 }
 
 impl Ahead {
-    /// Looks at every attribute that the data names and wants to be stricter.
+    /// Looks at everything that the data names and wants to be stricter.
     pub(crate) fn look(basis: &Basis, data: &Form) -> Result<Ahead> {
         let mut ahead = Ahead::default();
         let FormKind::Vector(forms) = &data.kind else { return Ok(ahead) };
-        let mut wanted: Vec<(AttrId, AttrId)> =
-            forms.iter().filter_map(|form| wished(basis, form)).flatten().collect();
-        wanted.sort_unstable();
-        wanted.dedup();
-        for (id, property) in wanted {
-            let Some(attr) = basis.schema.attr(id).filter(|attr| !attr.filling) else { continue };
-            if property == at::UNIQUE && attr.unique().is_none() {
-                if repeats::shared(basis, attr, None)?.is_empty() {
-                    ahead.distinct.push((id, basis.t));
+        let mut wishes: Vec<Wish> = forms.iter().flat_map(|form| wishes(basis, form)).collect();
+        wishes.sort_unstable();
+        wishes.dedup();
+        let attr = |id| basis.schema.attr(id).filter(|attr| !attr.filling);
+        for wish in wishes {
+            match wish {
+                Wish::Unique(id) => match attr(id).filter(|attr| attr.unique().is_none()) {
+                    Some(attr) if repeats::shared(basis, attr, None)?.is_empty() => {
+                        ahead.distinct.push((id, basis.t));
+                    }
+                    _ => {}
+                },
+                Wish::Single(id) => match attr(id).filter(|attr| attr.is_many()) {
+                    Some(attr) if repeats::several(basis, attr, None)?.is_empty() => {
+                        ahead.single.push((id, basis.t));
+                    }
+                    _ => {}
+                },
+                Wish::Composed(members) => {
+                    if fill::are_distinct(basis, &members)? {
+                        ahead.composed.push((members, basis.t));
+                    }
                 }
-            } else if property == at::CARDINALITY
-                && attr.is_many()
-                && repeats::several(basis, attr, None)?.is_empty()
-            {
-                ahead.single.push((id, basis.t));
             }
         }
         Ok(ahead)
@@ -52,13 +70,14 @@ impl Ahead {
 
     #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
-        self.distinct.is_empty() && self.single.is_empty()
+        self.distinct.is_empty() && self.single.is_empty() && self.composed.is_empty()
     }
 
     /// The same, found out in the state after another transaction.
     #[cfg(test)]
     pub(super) fn moved_to(mut self, t: T) -> Ahead {
         self.distinct.iter_mut().chain(&mut self.single).for_each(|(_, at)| *at = t);
+        self.composed.iter_mut().for_each(|(_, at)| *at = t);
         self
     }
 
@@ -71,36 +90,62 @@ impl Ahead {
     pub(super) fn single(&self, attr: &Attr) -> Option<T> {
         known(&self.single, attr)
     }
+
+    /// The transaction up to which no two entities had the same members of a composite.
+    pub(super) fn composed(&self, attr: &Attr) -> Option<T> {
+        let Tuple::Composite(members) = &attr.tuple else { return None };
+        self.composed.iter().find(|(known, _)| known[..] == members[..]).map(|(_, t)| *t)
+    }
 }
 
 fn known(list: &[(AttrId, T)], attr: &Attr) -> Option<T> {
     list.iter().find(|(id, _)| *id == attr.id()).map(|(_, t)| *t)
 }
 
-/// The entity that a form is about, with each property of attributes that it gives a value and that may make it stricter.
-fn wished(basis: &Basis, form: &Form) -> Option<Vec<(AttrId, AttrId)>> {
-    let (name, properties): (&Form, Vec<AttrId>) = match &form.kind {
+/// What one form wants. A name that is wrong is told of in the transaction's turn.
+fn wishes(basis: &Basis, form: &Form) -> Vec<Wish> {
+    let attribute = |name: &Form| {
+        let e = names::entity(&basis.schema, name, &|a, v| basis.holder(a, v)).ok()??;
+        AttrId::of_entity(e).filter(|id| basis.schema.attr(*id).is_some())
+    };
+    match &form.kind {
         FormKind::Map(pairs) => {
             let of = |ident: &str| pairs.iter().find(|(key, _)| is(key, ident)).map(|(_, v)| v);
-            (of("db/id").or(of("db/ident"))?, pairs.iter().filter_map(|(key, _)| property(key)).collect())
+            if let (Some(members), true) =
+                (of("db/tupleAttrs").and_then(Form::as_seq), of("db/unique").is_some())
+            {
+                let found: Option<Box<[AttrId]>> = members.iter().map(attribute).collect();
+                return found.into_iter().map(Wish::Composed).collect();
+            }
+            let mut wishes: Vec<Wish> = Vec::new();
+            if pairs.iter().any(|(key, _)| is_strict(key))
+                && let Some(id) = of("db/id").or(of("db/ident")).and_then(attribute)
+            {
+                wishes.extend(pairs.iter().filter_map(|(key, _)| wish(key, id)));
+            }
+            wishes
         }
         FormKind::Vector(parts) | FormKind::List(parts) => match parts.as_slice() {
-            [add, name, a, _] if is(add, "db/add") => (name, property(a).into_iter().collect()),
-            _ => return None,
+            [add, name, a, _] if is(add, "db/add") && is_strict(a) => {
+                attribute(name).and_then(|id| wish(a, id)).into_iter().collect()
+            }
+            _ => Vec::new(),
         },
-        _ => return None,
-    };
-    if properties.is_empty() {
-        return None;
+        _ => Vec::new(),
     }
-    // A name that is wrong is told of in the transaction's turn.
-    let e = names::entity(&basis.schema, name, &|a, v| basis.holder(a, v)).ok()??;
-    let id = AttrId::of_entity(e)?;
-    Some(properties.into_iter().map(|property| (id, property)).collect())
 }
 
-fn property(key: &Form) -> Option<AttrId> {
-    if is(key, "db/unique") { Some(at::UNIQUE) } else { is(key, "db/cardinality").then_some(at::CARDINALITY) }
+/// True of properties that make an attribute stricter.
+fn is_strict(key: &Form) -> bool {
+    is(key, "db/unique") || is(key, "db/cardinality")
+}
+
+fn wish(key: &Form, id: AttrId) -> Option<Wish> {
+    if is(key, "db/unique") {
+        Some(Wish::Unique(id))
+    } else {
+        is(key, "db/cardinality").then_some(Wish::Single(id))
+    }
 }
 
 fn is(form: &Form, ident: &str) -> bool {

@@ -113,7 +113,7 @@ fn attribute(before: &Basis, after: &Basis, e: EntityId, ahead: &Ahead) -> Resul
     let old = AttrId::of_entity(e).and_then(|id| before.schema.attr(id));
     let facts = Facts::of(after, e)?;
     match old {
-        None => installed(before, after, e, &facts),
+        None => installed(before, after, e, &facts, ahead),
         Some(old) => altered(before, after, old, &facts, ahead),
     }
 }
@@ -139,7 +139,7 @@ impl Facts {
     }
 }
 
-fn installed(before: &Basis, after: &Basis, e: EntityId, facts: &Facts) -> Result<()> {
+fn installed(before: &Basis, after: &Basis, e: EntityId, facts: &Facts, ahead: &Ahead) -> Result<()> {
     let name = facts.name(e);
     let refuse = |why: String| {
         Err(Error::incorrect(
@@ -164,7 +164,7 @@ fn installed(before: &Basis, after: &Basis, e: EntityId, facts: &Facts) -> Resul
     properties(after, facts).map_or(Ok(()), &refuse)?;
     shape(after, attr, facts)?;
     if attr.filling && attr.unique().is_some() {
-        let datoms = fill::shared(after, attr)?;
+        let datoms = fill::shared(after, attr, ahead.composed(attr))?;
         if !datoms.is_empty() {
             return Err(refused(
                 attr,
