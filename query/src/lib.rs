@@ -94,6 +94,7 @@ pub(crate) fn told(
         lines: plan::explain::lines(&plan.block, &plan.names, &run),
         rows: rows.len() as u64,
         seeks: run.seeks,
+        search: plan.search.name(),
         planning,
         running: since(running),
         ..Explain::default()

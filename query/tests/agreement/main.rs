@@ -97,7 +97,9 @@ fn check_given(text: &str, args: impl IntoIterator<Item = QueryArg>) -> Result<E
             [(1, false, false), (2, true, false), (3, false, true), (4, true, true)]
         {
             let leap = Some(seed % 2 == 0);
-            ways.push(PlanOptions { order: Some(seed), force, keep_rules, no_demand, leap, early: leap });
+            let order = Some(seed);
+            let early = leap;
+            ways.push(PlanOptions { order, force, keep_rules, no_demand, leap, early, greedy: false });
         }
     }
     let want = expected(&query, &inputs, &Budget::default());
