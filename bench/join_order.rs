@@ -13,21 +13,21 @@ use std::time::{Duration, Instant};
 
 use annals::Db;
 use annals_bench::people::Chance;
+use annals_query::Stopwatch;
 use annals_query::ast::Query;
 use annals_query::plan::PlanOptions;
-use annals_query::{Budget, QueryArg, parse, q_with};
+use annals_query::{Budget, QueryArg, explain_with, parse};
 
 const QUESTIONS: u64 = 240;
 /// How many orders are drawn for each.
 const DRAWN: u64 = 100;
-/// An order drawn at random may be absurd: it may make so many rows.
-const ROWS: u64 = 400_000;
-/// Questions that every order answers at once tell nothing.
+/// Questions that are answered at once tell nothing, those that take long are left out.
 const SHORT: Duration = Duration::from_micros(100);
+const LONG: Duration = Duration::from_millis(300);
 /// How often an order is timed; the fastest counts, for whatever else the machine does only slows it.
-const ROUNDS: usize = 3;
+const ROUNDS: usize = 5;
 /// Entities of each of the five kinds.
-const ENTITIES: [u64; 5] = [8_000, 3_000, 1_000, 200, 20];
+const ENTITIES: [u64; 5] = [20_000, 8_000, 3_000, 500, 50];
 
 fn main() {
     let numbers: Vec<u64> = std::env::args().skip(1).filter_map(|arg| arg.parse().ok()).collect();
@@ -41,7 +41,10 @@ fn main() {
         let (kind, text) = question(&mut Chance(seed));
         asked.extend(measure(kind, text, &source, drawn));
     }
-    println!("{:12} {:>5} {:>26} {:>26} {:>26}", "joins", "", "planner / greedy", "planner / best", "greedy / best");
+    println!(
+        "{:12} {:>5} {:>26} {:>26} {:>26}",
+        "joins", "", "planner / greedy", "planner / best", "greedy / best"
+    );
     for kind in ["chain", "star", "snowflake", "tree"] {
         table(kind, &asked.iter().filter(|one| one.kind == kind).collect::<Vec<_>>());
     }
@@ -62,6 +65,9 @@ struct Asked {
     planner: f64,
     greedy: f64,
     best: f64,
+    /// How long it took to plan, the planner and greedily.
+    planning: [f64; 2],
+    is_searched: bool,
 }
 
 impl Asked {
@@ -77,33 +83,63 @@ impl Asked {
 fn measure(kind: &'static str, text: String, source: &[QueryArg], drawn: u64) -> Option<Asked> {
     let query = parse::query_text(&text).expect("a sound question");
     let plain = PlanOptions { leap: Some(false), ..PlanOptions::default() };
-    let once = |options| ask(&query, source, options, 1);
-    let first = once(plain)?;
-    if first < SHORT {
+    if ask(&query, source, plain, LONG)?.running < SHORT {
         return None;
     }
-    let greedy = PlanOptions { greedy: true, ..plain };
-    let planner = ask(&query, source, plain, ROUNDS)?;
-    let by_steps = ask(&query, source, greedy, ROUNDS)?;
-    let mut best = planner.min(by_steps);
+    let greedy = PlanOptions { search: Some(false), ..plain };
+    // In turn, so that whatever else the machine does slows all.
+    let [planner, greedy] = best_of([plain, greedy], &query, source)?;
+    let mut best = planner.running.min(greedy.running);
     for seed in 0..drawn {
         let options = PlanOptions { order: Some(seed), ..plain };
-        if once(options).is_some_and(|took| took < best) {
-            best = best.min(ask(&query, source, options, ROUNDS)?);
+        let once = ask(&query, source, options, 2 * best);
+        if once.is_some_and(|once| once.running < best) {
+            best = best_of([options], &query, source).map_or(best, |[all]| best.min(all.running));
         }
     }
     let micros = |time: Duration| time.as_secs_f64() * 1e6;
-    Some(Asked { kind, text, planner: micros(planner), greedy: micros(by_steps), best: micros(best) })
+    Some(Asked {
+        kind,
+        text,
+        planner: micros(planner.running),
+        greedy: micros(greedy.running),
+        best: micros(best),
+        planning: [micros(planner.planning), micros(greedy.planning)],
+        is_searched: planner.is_searched,
+    })
 }
 
-/// How long an order takes; nothing if it makes too many rows.
-fn ask(query: &Query, source: &[QueryArg], options: PlanOptions, rounds: usize) -> Option<Duration> {
-    let budget = Budget { rows: Some(ROWS), ..Budget::default() };
-    let once = |_| {
-        let start = Instant::now();
-        q_with(query, source, &budget, options).ok().map(|_| start.elapsed())
-    };
-    (0..rounds).map(once).collect::<Option<Vec<_>>>()?.into_iter().min()
+/// How long it took to plan and to run.
+#[derive(Clone, Copy)]
+struct Took {
+    planning: Duration,
+    running: Duration,
+    is_searched: bool,
+}
+
+/// How long orders take at best, each timed in turn.
+fn best_of<const N: usize>(ways: [PlanOptions; N], query: &Query, source: &[QueryArg]) -> Option<[Took; N]> {
+    let mut best: [Option<Took>; N] = [None; N];
+    for _ in 0..ROUNDS {
+        for (best, options) in best.iter_mut().zip(ways) {
+            let Took { planning, running, is_searched } = ask(query, source, options, LONG)?;
+            let before = best.unwrap_or(Took { planning, running, is_searched });
+            let (planning, running) = (planning.min(before.planning), running.min(before.running));
+            *best = Some(Took { planning, running, is_searched });
+        }
+    }
+    let mut all = best.into_iter().flatten();
+    Some(std::array::from_fn(|_| all.next().expect("each was timed")))
+}
+
+/// How long an order takes; nothing if it makes too many rows or takes too long.
+fn ask(query: &Query, source: &[QueryArg], options: PlanOptions, most: Duration) -> Option<Took> {
+    let begun = Instant::now();
+    let stopwatch = Some(Stopwatch::new(move || begun.elapsed()));
+    let budget = Budget { time: Some(most), stopwatch, ..Budget::default() };
+    let told = explain_with(query, source, &budget, options).ok()?;
+    let is_searched = told.search == Some("dynamic-programming");
+    Some(Took { planning: told.planning?, running: told.running?, is_searched })
 }
 
 fn table(kind: &str, asked: &[&Asked]) {
@@ -116,15 +152,19 @@ fn table(kind: &str, asked: &[&Asked]) {
     if asked.is_empty() {
         return;
     }
-    let ratios = [column(Asked::against_greedy), column(Asked::against_best), column(|one| one.greedy / one.best)];
+    let ratios =
+        [column(Asked::against_greedy), column(Asked::against_best), column(|one| one.greedy / one.best)];
     let sum = |part: fn(&Asked) -> f64| asked.iter().map(|one| part(one)).sum::<f64>() / 1e3;
     println!("{kind:12} {:>5} {}", asked.len(), ratios.join("  "));
     println!(
-        "{:18} planner {:.0} ms, greedy {:.0} ms, best {:.0} ms together",
+        "{:18} planner {:.1} ms, greedy {:.1} ms, best {:.1} ms to run all; {:.1} and {:.1} ms to plan; {} searched",
         "",
         sum(|one| one.planner),
         sum(|one| one.greedy),
-        sum(|one| one.best)
+        sum(|one| one.best),
+        sum(|one| one.planning[0]),
+        sum(|one| one.planning[1]),
+        asked.iter().filter(|one| one.is_searched).count()
     );
 }
 

@@ -32,13 +32,9 @@ pub enum Search {
 }
 
 impl Search {
-    /// How so many goals were ordered, all orders being weighed or not.
-    pub(super) fn of(goals: usize, exhaustive: bool) -> Search {
-        match goals {
-            _ if exhaustive => Search::Exhaustive,
-            0..=2 => Search::Nothing,
-            _ => Search::Greedy,
-        }
+    /// How so many goals are ordered if not all orders are weighed.
+    pub(super) fn of(goals: usize) -> Search {
+        if goals > 2 { Search::Greedy } else { Search::Nothing }
     }
 
     /// Its name, if there is something to tell.

@@ -20,6 +20,7 @@ pub mod goals;
 pub mod kept;
 mod key;
 pub mod lead;
+mod links;
 mod narrow;
 pub mod order;
 pub mod pattern;

@@ -97,10 +97,10 @@ impl Planner<'_> {
         let steps = Vec::with_capacity(goals.len());
         let mut draft = Draft { goals, pending, bound: given.clone(), rows, steps };
         self.begin(&mut draft)?;
-        let found = self.search(&draft.open(), &draft.bound, draft.rows);
-        let search = Search::of(draft.pending.len(), found.is_some());
-        let found = found.into_iter().flatten().map(|choice| draft.numbered(choice));
-        let mut found = found.collect::<Vec<_>>().into_iter();
+        let found = self.search(&draft.open(), &draft.bound, draft.rows)?;
+        let (found, search) = found.unwrap_or_else(|| (Vec::new(), Search::of(draft.pending.len())));
+        let found: Vec<Choice> = found.into_iter().map(|choice| draft.numbered(choice)).collect();
+        let mut found = found.into_iter();
         let mut refusal = None;
         while !draft.pending.is_empty() {
             let Some(choice) = found.next().or_else(|| self.cheapest(&draft)) else {

@@ -15,22 +15,33 @@
 //! their rows multiply; a goal of one fact may come at any time. Of steps that cost the same the first in
 //! `canonical` order is taken, so that no order depends on the text.
 //!
-//! How many rows there are after a set of goals is guessed along the way that led there, and other ways would give
-//! other guesses. That of the cheapest way is kept.
+//! Whoever looks at many orders finds the one whose rows are guessed too low. So where it pays to search, links between
+//! patterns are not guessed but tried ([`super::links`]), all of them, for what was tried and what was guessed do not
+//! compare. How many rows there are after a set of goals then nearly does not depend on the way that led there; as far as it
+//! does, the cheapest way's is kept. If the order step by step is expected to cost little, it is taken.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
+use super::arrangement::Search;
 use super::estimate::Guess;
 use super::goals::Planner;
 use super::order::{is_filter, is_ready};
 use super::vars::{bound_by, mentioned};
-use super::{Goal, Match, VarId};
+use super::{Goal, Match, Place, VarId};
+use crate::error::Result;
 
 /// Of fewer goals the cheapest first is as good.
 const GOALS_MIN: usize = 3;
 /// Of more goals there are too many sets.
 const GOALS_MAX: usize = 10;
+
+/// What the order step by step must be expected to cost, so that it pays to weigh the others.
+const WORTH: f64 = 4_000.0;
+/// How many facts of a pattern are tried to find how many of another they meet.
+const TRIED: usize = 16;
+/// What a row that a star makes by itself costs, beside a row looked at: scans in order make it, it is not sought.
+const MADE: f64 = 8.0;
 
 /// A step that may come next.
 #[derive(Clone, Debug)]
@@ -54,6 +65,7 @@ impl Choice {
 type Set = u16;
 
 /// A way to have run some goals.
+#[derive(Clone)]
 struct Way {
     placed: Set,
     bound: BTreeSet<VarId>,
@@ -70,30 +82,67 @@ struct Sets<'g> {
     vars: Vec<BTreeSet<VarId>>,
     /// The goals of each variable.
     users: BTreeMap<VarId, Set>,
+    /// What was tried of links, if rows are not only guessed: from a goal's place to a goal's place.
+    tried: Option<BTreeMap<[usize; 4], Option<f64>>>,
 }
 
 impl Planner<'_> {
-    /// The cheapest order of goals that come in canonical order; none if they are too few or too many to look at all
-    /// orders, or some of them cannot run.
-    pub(super) fn search(&self, goals: &[&Goal], given: &BTreeSet<VarId>, rows: f64) -> Option<Vec<Choice>> {
+    /// The cheapest order of goals that come in canonical order, and how it was found; none if they are too few or too
+    /// many to look at all orders, or some of them cannot run.
+    pub(super) fn search(
+        &mut self,
+        goals: &[&Goal],
+        given: &BTreeSet<VarId>,
+        rows: f64,
+    ) -> Result<Option<(Vec<Choice>, Search)>> {
+        let fits = match self.options.search {
+            Some(always) => always && goals.len() > 1,
+            None => goals.len() >= GOALS_MIN,
+        };
         // Rules are run again and again on other rows: there is nothing to weigh.
-        let is_wanted = !self.options.greedy && self.options.order.is_none() && self.depth == 0;
-        if !is_wanted || !(GOALS_MIN..=GOALS_MAX).contains(&goals.len()) {
-            return None;
+        if !fits || goals.len() > GOALS_MAX || self.options.order.is_some() || self.depth > 0 {
+            return Ok(None);
         }
-        let sets = Sets::of(goals);
-        let mut cheapest = vec![f64::INFINITY; 1 << goals.len()];
-        let mut ways = vec![Way { placed: 0, bound: given.clone(), rows, cost: 0.0, last: None }];
+        let mut sets = Sets::of(goals);
+        let start = Way { placed: 0, bound: given.clone(), rows, cost: 0.0, last: None };
+        let Some((cost, simple)) = self.step_by_step(&mut sets, start.clone())? else { return Ok(None) };
+        if cost < WORTH && self.options.search.is_none() {
+            return Ok(Some((simple, Search::Greedy)));
+        }
+        sets.tried = Some(BTreeMap::new());
+        let found = self.cheapest_way(&mut sets, start)?;
+        self.sampled |= sets.tried.is_some_and(|tried| !tried.is_empty());
+        Ok(found.map(|steps| (steps, Search::Exhaustive)))
+    }
+
+    /// The order that takes the cheapest step next, and what it is expected to cost.
+    fn step_by_step(&self, sets: &mut Sets<'_>, start: Way) -> Result<Option<(f64, Vec<Choice>)>> {
+        let mut ways = vec![start];
+        loop {
+            let at = ways.len() - 1;
+            if sets.open(ways[at].placed) == 0 {
+                return Ok(Some((ways[at].cost, steps(ways, at))));
+            }
+            let choices = self.choices(sets, &ways[at])?;
+            let Some(choice) = choices.into_iter().min_by(Choice::by_cost) else { return Ok(None) };
+            ways.push(sets.after(&ways, at, choice));
+        }
+    }
+
+    /// The order of the least cost.
+    fn cheapest_way(&self, sets: &mut Sets<'_>, start: Way) -> Result<Option<Vec<Choice>>> {
+        let mut cheapest = vec![f64::INFINITY; 1 << sets.goals.len()];
+        let mut ways = vec![start];
         // The bits of floats that are not negative are in the order of the floats.
         let mut queue = BinaryHeap::from([Reverse((0.0_f64.to_bits(), 0))]);
         while let Some(Reverse((_, at))) = queue.pop() {
             if sets.open(ways[at].placed) == 0 {
-                return Some(steps(ways, at));
+                return Ok(Some(steps(ways, at)));
             }
             if ways[at].cost > cheapest[usize::from(ways[at].placed)] {
                 continue;
             }
-            for choice in self.choices(&sets, &ways[at]) {
+            for choice in self.choices(sets, &ways[at])? {
                 let next = sets.after(&ways, at, choice);
                 let known = &mut cheapest[usize::from(next.placed)];
                 if next.cost < *known {
@@ -103,39 +152,112 @@ impl Planner<'_> {
                 }
             }
         }
-        None
+        Ok(None)
     }
 
     /// The steps that may come next.
-    fn choices(&self, sets: &Sets<'_>, way: &Way) -> Vec<Choice> {
+    fn choices(&self, sets: &mut Sets<'_>, way: &Way) -> Result<Vec<Choice>> {
         let open = sets.open(way.placed);
         let ready: Vec<usize> = members(open).filter(|at| is_ready(sets.goals[*at], &way.bound)).collect();
-        let choice = |at: usize| {
-            let guess = self.guess(sets.goals[at], &way.bound, way.rows);
-            Choice { goals: vec![at], alone: false, guess }
-        };
         if let Some(filter) = ready.iter().find(|at| is_filter(sets.goals[**at])) {
-            return vec![choice(*filter)];
+            return Ok(vec![self.one(sets, way, *filter)?]);
         }
-        let is_linked = |at: &usize| {
-            let one = matches!(sets.goals[*at], Goal::Match(Match { count: 0..=1, .. }));
-            one || way.bound.is_empty() || !sets.vars[*at].is_disjoint(&way.bound)
-        };
-        let linked: Vec<usize> = ready.iter().copied().filter(is_linked).collect();
+        let linked: Vec<usize> = ready.iter().copied().filter(|at| sets.is_linked(*at, &way.bound)).collect();
         let linked = if linked.is_empty() { ready } else { linked };
         // Goals whose new variables nobody else speaks of do not change what the others do: they may run one after the
         // other, the cheapest first.
-        let (own, shared): (Vec<usize>, Vec<usize>) =
-            linked.into_iter().partition(|at| sets.is_apart(*at, open, &way.bound));
-        let own = own.into_iter().map(choice).min_by(Choice::by_cost);
-        let mut choices: Vec<Choice> = own.into_iter().chain(shared.into_iter().map(choice)).collect();
+        let mut own: Option<Choice> = None;
+        let mut choices = Vec::with_capacity(linked.len());
+        for at in linked {
+            let choice = self.one(sets, way, at)?;
+            if !sets.is_apart(at, open, &way.bound) {
+                choices.push(choice);
+            } else if own.as_ref().is_none_or(|best| choice.by_cost(best).is_lt()) {
+                own = Some(choice);
+            }
+        }
+        choices.splice(0..0, own);
         let numbers: Vec<usize> = members(open).collect();
         let goals: Vec<&Goal> = numbers.iter().map(|at| sets.goals[*at]).collect();
-        choices.extend(self.stars(&goals, &way.bound, way.rows).map(|mut star| {
+        for mut star in self.stars(&goals, &way.bound, way.rows) {
             star.goals.iter_mut().for_each(|at| *at = numbers[*at]);
-            star
-        }));
-        choices
+            if sets.tried.is_some() {
+                star.guess = self.star_guess(sets, way, &star.goals)?;
+            }
+            choices.push(star);
+        }
+        Ok(choices)
+    }
+
+    fn one(&self, sets: &mut Sets<'_>, way: &Way, at: usize) -> Result<Choice> {
+        let guess = self.weigh(sets, at, way.placed, &way.bound, way.rows)?;
+        Ok(Choice { goals: vec![at], alone: false, guess })
+    }
+
+    /// What a goal makes of so many rows, after these goals.
+    fn weigh(
+        &self,
+        sets: &mut Sets<'_>,
+        at: usize,
+        placed: Set,
+        bound: &BTreeSet<VarId>,
+        rows: f64,
+    ) -> Result<Guess> {
+        let guess = self.guess(sets.goals[at], bound, rows);
+        let Goal::Match(goal) = sets.goals[at] else { return Ok(guess) };
+        if sets.tried.is_none() || matches!(goal.places[0], Place::Const(_)) {
+            return Ok(guess);
+        }
+        let is_bound = |place: usize| goal.places[place].var().is_some_and(|var| bound.contains(&var));
+        let of_entity = if is_bound(0) { self.met(sets, placed, at, 0)? } else { None };
+        let of_value = if is_bound(2) { self.met(sets, placed, at, 2)? } else { None };
+        let whole = goal.whole.max(1) as f64;
+        let fan = match (of_entity, of_value) {
+            // A fact of the entity has that value as often as any fact has.
+            (Some(of_entity), Some(of_value)) => of_entity * of_value / whole,
+            (Some(fan), None) if !is_bound(2) => fan * goal.count as f64 / whole,
+            (None, Some(fan)) if !is_bound(0) => fan * goal.count as f64 / whole,
+            _ => return Ok(guess),
+        };
+        Ok(Guess { rows: rows * fan, ..guess })
+    }
+
+    /// How many facts of a goal's attribute those before meet by the variable in one of its places.
+    fn met(&self, sets: &mut Sets<'_>, placed: Set, to: usize, place: usize) -> Result<Option<f64>> {
+        let Goal::Match(goal) = sets.goals[to] else { return Ok(None) };
+        let binder = goal.places[place].var().and_then(|var| sets.binder(var, placed));
+        let Some((from, at, binder)) = binder else { return Ok(None) };
+        if (at, place) == (0, 0) && goal.attr.is_some_and(|attr| !attr.many) {
+            // What fewer entities have, those have that have more.
+            return Ok(Some((goal.whole as f64 / binder.whole.max(1) as f64).min(1.0)));
+        }
+        let link = [from, at, to, place];
+        if let Some(fan) = sets.tried.as_ref().and_then(|tried| tried.get(&link)) {
+            return Ok(*fan);
+        }
+        let fan = self.fan(binder, at, goal, place, TRIED)?;
+        sets.tried.get_or_insert_default().insert(link, fan);
+        Ok(fan)
+    }
+
+    /// What joining a star is expected to do: as many rows come as if its goals came one by one.
+    fn star_guess(&self, sets: &mut Sets<'_>, way: &Way, star: &[usize]) -> Result<Guess> {
+        let (mut alone, mut known, mut before) = (Guess { rows: 1.0, work: 0.0 }, BTreeSet::new(), 0);
+        for at in star {
+            let next = self.weigh(sets, *at, before, &known, alone.rows)?;
+            alone = Guess { rows: next.rows, work: alone.work + next.work + MADE * next.rows };
+            known.extend(bound_by([sets.goals[*at]]));
+            before |= 1 << at;
+        }
+        let (mut rows, mut bound, mut placed) = (way.rows, way.bound.clone(), way.placed);
+        let mut open = star.to_vec();
+        while let Some(next) = open.iter().position(|at| sets.is_linked(*at, &bound)) {
+            let at = open.remove(next);
+            rows = self.weigh(sets, at, placed, &bound, rows)?.rows;
+            bound.extend(bound_by([sets.goals[at]]));
+            placed |= 1 << at;
+        }
+        Ok(Guess { rows, work: alone.work + alone.rows + way.rows })
     }
 }
 
@@ -146,7 +268,7 @@ impl<'g> Sets<'g> {
         for (at, vars) in vars.iter().enumerate() {
             vars.iter().for_each(|var| *users.entry(*var).or_default() |= 1 << at);
         }
-        Sets { goals, vars, users }
+        Sets { goals, vars, users, tried: None }
     }
 
     /// The goals that are still to be placed.
@@ -154,9 +276,30 @@ impl<'g> Sets<'g> {
         !placed & Set::MAX >> (Set::BITS as usize - self.goals.len())
     }
 
+    /// True if a goal does not multiply rows by all of its own.
+    fn is_linked(&self, at: usize, bound: &BTreeSet<VarId>) -> bool {
+        let one = matches!(self.goals[at], Goal::Match(Match { count: 0..=1, .. }));
+        one || bound.is_empty() || !self.vars[at].is_disjoint(bound)
+    }
+
     /// True if no other open goal has a variable that this one would bind.
     fn is_apart(&self, at: usize, open: Set, bound: &BTreeSet<VarId>) -> bool {
         self.vars[at].iter().all(|var| bound.contains(var) || self.users[var] & open == 1 << at)
+    }
+
+    /// The pattern of the fewest facts among these goals that has a variable, its number, and where: it tells best which
+    /// values there are of it.
+    fn binder(&self, var: VarId, placed: Set) -> Option<(usize, usize, &'g Match)> {
+        let users = members(self.users.get(&var)? & placed);
+        let patterns = users.filter_map(|at| match self.goals[at] {
+            Goal::Match(goal) => Some((at, goal)),
+            _ => None,
+        });
+        let binders = patterns.filter_map(|(at, goal)| {
+            let place = [0, 2].into_iter().find(|place| goal.places[*place].var() == Some(var))?;
+            Some((at, place, goal))
+        });
+        binders.min_by_key(|(.., goal)| goal.count)
     }
 
     /// A way, one step further.
@@ -184,4 +327,99 @@ fn steps(mut ways: Vec<Way>, mut at: usize) -> Vec<Choice> {
     }
     steps.reverse();
     steps
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use annals_storage::datom::{Tag, Value};
+
+    use crate::facts::Facts;
+    use crate::fixture::{Build, e};
+    use crate::plan::PlanOptions;
+    use crate::plan::explain::Explain;
+    use crate::{Budget, QueryArg, explain_with, parse};
+
+    fn told(facts: &Facts, clauses: &[&str], search: Option<bool>) -> Explain {
+        let query =
+            parse::query_text(&format!("[:find ?p :where {}]", clauses.join(" "))).expect("test text");
+        let options = PlanOptions { search, ..PlanOptions::default() };
+        let source = QueryArg::Source(Arc::new(facts.clone()));
+        explain_with(&query, &[source], &Budget::default(), options).expect("an explanation")
+    }
+
+    fn rows(told: &Explain) -> u64 {
+        told.lines.iter().filter_map(|line| line.rows).sum()
+    }
+
+    /// Many people in some cities; a few more of them than there are cities have a medal.
+    fn people() -> Facts {
+        let mut build = Build::default()
+            .attr("city", Tag::Ref, "")
+            .attr("name", Tag::Long, "")
+            .attr("medal", Tag::Long, "")
+            .attr("label", Tag::Long, "")
+            .tx();
+        for n in 0..100 {
+            build = build.add(n, "label", [Value::Long(n as i64)]);
+        }
+        for n in 100..9_000 {
+            build = build.add(n, "city", [Value::Ref(e(n % 100))]).add(n, "name", [Value::Long(n as i64)]);
+            if n % 60 == 0 {
+                build = build.add(n, "medal", [Value::Long(n as i64)]);
+            }
+        }
+        build.now()
+    }
+
+    #[test]
+    fn a_cheap_step_that_leads_to_dear_ones_is_not_taken() {
+        let facts = people();
+        let clauses = ["[?c :label ?l]", "[?p :city ?c]", "[?p :medal ?m]", "[?p :name ?n]"];
+        let greedy = told(&facts, &clauses, Some(false));
+        let searched = told(&facts, &clauses, None);
+        assert_eq!((greedy.search, searched.search), (Some("greedy"), Some("dynamic-programming")));
+        assert_eq!(greedy.rows, searched.rows);
+        assert!(greedy.lines[0].text.contains(":label"), "{greedy}");
+        assert!(rows(&searched) * 5 < rows(&greedy), "{searched}\n{greedy}");
+        let other = told(&facts, &[clauses[3], clauses[1], clauses[2], clauses[0]], None);
+        assert_eq!(other.lines, searched.lines, "the order does not depend on the text");
+    }
+
+    #[test]
+    fn an_order_that_costs_little_is_not_searched_for() {
+        let clauses = ["[?p :medal 120]", "[?p :city ?c]", "[?c :label ?l]"];
+        assert_eq!(told(&people(), &clauses, None).search, Some("greedy"));
+        assert_eq!(told(&people(), &clauses[1..], None).search, None, "two goals");
+    }
+
+    /// As many shops are large as are small, and nearly all was sold in large ones.
+    #[test]
+    fn links_are_tried_where_counts_say_the_same() {
+        let mut build = Build::default()
+            .attr("size", Tag::Long, "")
+            .attr("shop", Tag::Ref, "")
+            .attr("item", Tag::Ref, "")
+            .attr("color", Tag::Long, "")
+            .tx();
+        for n in 0..40 {
+            build = build.add(n, "size", [Value::Long(n as i64 / 20)]);
+        }
+        for n in 100..300 {
+            build = build.add(n, "color", [Value::Long(n as i64 % 4)]);
+        }
+        for n in 1_000..5_000 {
+            let shop = if n < 1_020 { 20 + n % 20 } else { n % 20 };
+            build =
+                build.add(n, "shop", [Value::Ref(e(shop))]).add(n, "item", [Value::Ref(e(100 + n % 200))]);
+        }
+        let facts = build.now();
+        let first = |size: u8| {
+            let size = format!("[?s :size {size}]");
+            let clauses = [size.as_str(), "[?p :shop ?s]", "[?p :item ?i]", "[?i :color 1]"];
+            told(&facts, &clauses, Some(true)).lines[0].text.clone()
+        };
+        assert_eq!((first(1), first(0)), ("[?s :size 1]".to_owned(), "[?i :color 1]".to_owned()));
+    }
 }

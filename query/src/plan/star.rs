@@ -25,7 +25,13 @@ impl Planner<'_> {
         entities.into_iter().filter_map(move |entity| self.star_of(entity, pending, bound, rows))
     }
 
-    fn star_of(&self, center: VarId, pending: &[&Goal], bound: &BTreeSet<VarId>, rows: f64) -> Option<Choice> {
+    fn star_of(
+        &self,
+        center: VarId,
+        pending: &[&Goal],
+        bound: &BTreeSet<VarId>,
+        rows: f64,
+    ) -> Option<Choice> {
         let mut goals: Vec<usize> =
             (0..pending.len()).filter(|at| entity(pending[*at]) == Some(center)).collect();
         let shares = goals.iter().any(|at| !bound_by([pending[*at]]).is_disjoint(bound));
