@@ -10,6 +10,7 @@ mod extremes;
 mod generate;
 mod kept;
 mod limits;
+mod orders;
 mod pulled;
 mod random;
 
