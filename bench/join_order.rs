@@ -1,4 +1,5 @@
-//! Is the order that the planner finds the best one? `cargo bench -p annals-bench --bench join_order -- [QUESTIONS [DRAWN]]`.
+//! Is the order that the planner finds the best one?
+//! `cargo bench -p annals-bench --bench join_order -- [QUESTIONS [DRAWN]]`.
 //!
 //! Random joins over skewed facts: chains, stars, snowflakes and others between, some entered by a constant. Each is asked
 //! with the planner's order, with the order that takes the cheapest step next, and with orders drawn at random, the best
@@ -221,10 +222,10 @@ fn entity(text: &mut String, chance: &mut Chance, kind: usize, n: u64) {
         let _ = write!(text, " :k{kind}/rare {}", chance.below(50));
     }
     // Only to kinds that are there already, which are the smaller ones.
-    for other in kind + 1..ENTITIES.len() {
+    for (other, of_other) in ENTITIES.iter().enumerate().skip(kind + 1) {
         let count = if other % 2 == 0 { 1 + skewed(chance, 6) } else { u64::from(chance.below(4) > 0) };
         let others: Vec<String> =
-            (0..count).map(|_| format!("[:k{other}/id {}]", skewed(chance, ENTITIES[other]))).collect();
+            (0..count).map(|_| format!("[:k{other}/id {}]", skewed(chance, *of_other))).collect();
         match others.as_slice() {
             [] => {}
             [only] if other % 2 == 1 => _ = write!(text, " :k{kind}/to{other} {only}"),
