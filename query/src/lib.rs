@@ -66,10 +66,20 @@ pub fn q(query: &ast::Query, args: &[QueryArg], budget: &Budget) -> Result<Answe
 
 /// Runs a query and tells how it went.
 pub fn explain(query: &ast::Query, args: &[QueryArg], budget: &Budget) -> Result<Explain> {
+    explain_with(query, args, budget, PlanOptions::default())
+}
+
+/// As [`explain`], with some of the planner's choices prescribed.
+pub fn explain_with(
+    query: &ast::Query,
+    args: &[QueryArg],
+    budget: &Budget,
+    options: PlanOptions,
+) -> Result<Explain> {
     let inputs = Inputs::bind(query, args)?;
     let meter = Meter::new(budget);
     let begun = meter.now();
-    told(&*checked(query, &inputs)?, &inputs, &meter, None, begun)
+    told(&*checked(query, &inputs)?, &inputs, &meter, options, None, begun)
 }
 
 /// Runs a query that was checked, beginning at a moment of the meter's, and tells how it went.
@@ -77,13 +87,13 @@ pub(crate) fn told(
     query: &ast::Query,
     inputs: &Inputs,
     meter: &Meter,
+    options: PlanOptions,
     plans: Option<&Plans>,
     begun: Option<Duration>,
 ) -> Result<Explain> {
     let meter = meter.within(find::page::timeout(query, inputs)?);
     let since = |begun: Option<Duration>| Some(meter.now()?.saturating_sub(begun?));
     let mut pool = Pool::default();
-    let options = PlanOptions::default();
     let plan = plan::plan(query, inputs, &mut pool, options, plans, &meter)?;
     let planning = since(begun);
     let running = meter.now();
@@ -94,6 +104,7 @@ pub(crate) fn told(
         lines: plan::explain::lines(&plan.block, &plan.names, &run),
         rows: rows.len() as u64,
         seeks: run.seeks,
+        search: plan.search.name(),
         planning,
         running: since(running),
         ..Explain::default()

@@ -76,7 +76,7 @@ impl Prepared {
     pub fn explain_inputs(&self, inputs: &Inputs, budget: &Budget) -> Result<Explain> {
         let meter = Meter::new(budget);
         let begun = meter.now();
-        told(&*self.checked(inputs)?, inputs, &meter, Some(&self.plans), begun)
+        told(&*self.checked(inputs)?, inputs, &meter, PlanOptions::default(), Some(&self.plans), begun)
     }
 
     fn checked(&self, inputs: &Inputs) -> Result<Cow<'_, Query>> {

@@ -15,6 +15,36 @@ pub struct Arrangement {
     pub steps: Vec<Placed>,
     /// The variables that come out.
     pub out: Vec<VarId>,
+    /// How the order was found.
+    pub search: Search,
+}
+
+/// How an order was found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Search {
+    /// There was no choice that could matter.
+    #[default]
+    Nothing,
+    /// All orders were weighed.
+    Exhaustive,
+    /// The cheapest step came next.
+    Greedy,
+}
+
+impl Search {
+    /// How so many goals are ordered if not all orders are weighed.
+    pub(super) fn of(goals: usize) -> Search {
+        if goals > 2 { Search::Greedy } else { Search::Nothing }
+    }
+
+    /// Its name, if there is something to tell.
+    pub fn name(self) -> Option<&'static str> {
+        match self {
+            Search::Nothing => None,
+            Search::Exhaustive => Some("dynamic-programming"),
+            Search::Greedy => Some("greedy"),
+        }
+    }
 }
 
 /// A step, its goals by number.

@@ -2,19 +2,15 @@
 //!
 //! Patterns between two variables are the edges of a graph. What is left of it when edges that lead to a variable of no
 //! other pattern are taken away, again and again, is a cyclic core. How many rows a step from one of its patterns to
-//! the next makes is not guessed but tried on some facts of the first.
+//! the next makes is not guessed but tried on some facts of the first ([`super::links`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use annals_storage::datom::{AttrId, EntityId, Pattern, Tag, ValueBound, ValueRef};
-
 use super::estimate::Guess;
 use super::goals::Planner;
-use super::{Attr, Goal, Match, VarId};
+use super::{Goal, Match, VarId};
 use crate::error::Result;
-use crate::inputs::SourceArg;
 use crate::run::leap::VARS_MAX;
-use crate::source::{Flow, Source};
 
 /// The most patterns of a core.
 const GOALS_MAX: usize = 16;
@@ -80,7 +76,7 @@ impl Planner<'_> {
             for to in matches {
                 for (at, other) in [(0, 0), (0, 2), (2, 0), (2, 2)] {
                     if !std::ptr::eq(*from, *to) && from.places[at] == to.places[other] {
-                        let fan = self.fan(from, at, to, other)?;
+                        let fan = self.fan(from, at, to, other, TRIED)?;
                         fewest = fewest.min(fan.map_or(0.0, |fan| fan * from.count as f64));
                     }
                 }
@@ -88,48 +84,6 @@ impl Planner<'_> {
         }
         Ok(fewest)
     }
-
-    /// How many facts of `to` one of `from` meets, on the average, if what is at the one place is at the other.
-    fn fan(&self, from: &Match, at: usize, to: &Match, other: usize) -> Result<Option<f64>> {
-        let (SourceArg::Db(source), SourceArg::Db(target)) =
-            (self.sources[from.source].1, self.sources[to.source].1)
-        else {
-            return Ok(None);
-        };
-        let (Some(pattern), Some(attr)) = (from.pattern(self.pool), to.attr) else { return Ok(None) };
-        let (mut tried, mut met) = (0_u64, 0_u64);
-        let mut outcome = Ok(());
-        source.sample(&pattern, TRIED, &mut |batch| {
-            for row in 0..batch.len {
-                let v = if at == 0 {
-                    ValueRef::Fixed(Tag::Ref, batch.e.get(row) as i64)
-                } else {
-                    batch.v.get(row)
-                };
-                match meets(target.as_ref(), attr, other, v) {
-                    Some(Ok(count)) => (tried, met) = (tried + 1, met + count),
-                    Some(Err(error)) => outcome = Err(error),
-                    None => {}
-                }
-            }
-            if outcome.is_ok() { Flow::Continue(()) } else { Flow::Break(()) }
-        })?;
-        outcome?;
-        Ok((tried > 0).then(|| met as f64 / tried as f64))
-    }
-}
-
-/// How many facts of an attribute have this value in the place of the entity or of the value.
-fn meets(source: &dyn Source, attr: Attr, place: usize, v: ValueRef<'_>) -> Option<Result<u64>> {
-    let a: AttrId = attr.id;
-    let pattern = match (place, v) {
-        (0, ValueRef::Fixed(Tag::Ref, word)) => {
-            Pattern { e: Some(EntityId(word as u64)), ..Pattern::attribute(a) }
-        }
-        (2, v) if v.tag() == attr.tag => Pattern { v: ValueBound::Is(v), ..Pattern::attribute(a) },
-        _ => return None,
-    };
-    Some(source.count(&pattern))
 }
 
 fn as_match(goal: &Goal) -> Option<&Match> {
@@ -206,7 +160,8 @@ fn connects(matches: &[&Match], vars: &[VarId]) -> bool {
 mod tests {
     use std::sync::Arc;
 
-    use super::*;
+    use annals_storage::datom::Tag;
+
     use crate::facts::Facts;
     use crate::fixture::{Build, e};
     use crate::{Budget, QueryArg, explain, parse};

@@ -57,6 +57,9 @@ pub struct Explain {
     pub seeks: u64,
     /// The most bytes held at once, by estimate.
     pub bytes: u64,
+    /// How the order of the clauses was found, if they could be ordered in several ways that matter: by weighing all of
+    /// them (`dynamic-programming`), or step by step (`greedy`).
+    pub search: Option<&'static str>,
     /// How long it took to check and to plan.
     pub planning: Option<Duration>,
     /// How long the steps took.
@@ -95,6 +98,9 @@ impl Explain {
         let mut told = Told::default();
         told.put("steps", Edn::Vector(self.lines.iter().map(Line::to_edn).collect()));
         told.count("rows", Some(self.rows)).count("seeks", Some(self.seeks)).count("bytes", Some(self.bytes));
+        if let Some(search) = self.search {
+            told.put("search", Edn::keyword(search));
+        }
         told.time("planning-us", self.planning).time("running-us", self.running);
         told.time("shaping-us", self.shaping);
         if let Some(reads) = &self.reads {
@@ -166,6 +172,9 @@ impl fmt::Display for Explain {
             writeln!(f, " {:>6} {:>8}{}", line.runs, line.seeks, took(&time))?;
         }
         write!(f, "{} distinct rows, {} seeks, {} bytes at most", self.rows, self.seeks, self.bytes)?;
+        if let Some(search) = self.search {
+            write!(f, "\norder of clauses: {}", search.replace('-', " "))?;
+        }
         if let Some(Reads { leaves, history_leaves, directories, hits, misses }) = self.reads {
             write!(f, "\nread {leaves} leaves, {history_leaves} of the past, {directories} directories")?;
             write!(f, "; cache: {hits} hits, {misses} misses")?;

@@ -7,7 +7,7 @@
 //!
 //! [`goals`] replaces names by what they stand for (variables by numbers, idents by entities, small rules by their
 //! bodies); `canonical` forgets how they were written down; [`order`] puts the goals in the order in which they are
-//! cheapest, `cyclic` and [`lead`] first where these promise less; what is left of rules goes to [`crate::rules`]. An
+//! cheapest, found by `search` if they are few, `cyclic` and [`lead`] first where these promise less; what is left of rules goes to [`crate::rules`]. An
 //! [`arrangement`] names goals by number: it is [`kept`] for calls of the query that the planner cannot tell apart (`key`). A plan
 //! never decides what an answer is, only how it is found.
 
@@ -20,10 +20,12 @@ pub mod goals;
 pub mod kept;
 mod key;
 pub mod lead;
+mod links;
 mod narrow;
 pub mod order;
 pub mod pattern;
 pub mod recursion;
+mod search;
 pub mod star;
 pub mod steps;
 pub mod vars;
@@ -47,7 +49,7 @@ use crate::run::budget::Meter;
 use crate::run::column::{Column, ColumnBuilder};
 use crate::run::join;
 use crate::run::pool::Pool;
-use arrangement::Arrangement;
+use arrangement::{Arrangement, Search};
 use goals::{Planner, Scope};
 use kept::{Kept, Plans};
 use key::Key;
@@ -66,6 +68,8 @@ pub struct Plan {
     pub names: Vec<Symbol>,
     /// What was prescribed.
     pub options: PlanOptions,
+    /// How the order of the steps was found.
+    pub search: Search,
     /// The value that orders the answer, if the first step follows it and only the first rows are wanted.
     pub lead: Option<Lead>,
 }
@@ -110,8 +114,10 @@ pub fn plan(
         false => None,
     };
     let kept = planner.kept_or_made(plans, &goals, &start, &want, lead.as_ref())?;
-    let block = kept.arrangement.block(goals);
-    Ok(Plan { block, start, basis, names: planner.names, options, lead: lead.filter(|_| kept.leads) })
+    let Kept { arrangement, leads } = &*kept;
+    let block = arrangement.block(goals);
+    let lead = lead.filter(|_| *leads);
+    Ok(Plan { block, start, basis, names: planner.names, options, search: arrangement.search, lead })
 }
 
 /// The error for a variable of `:find` that no clause and no input has.

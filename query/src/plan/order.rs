@@ -1,17 +1,17 @@
-//! Goals become steps: the cheapest that can run comes next.
+//! Goals become steps: in the cheapest of all orders if they are few, else the cheapest that can run comes next.
 //!
 //! What only drops rows runs as soon as its variables are bound. Everything else is chosen by the rows it is expected
-//! to leave. A goal that cannot run in any order is an error that names the variable it lacks.
+//! to leave and to look at: by [`super::search`] over all orders, or here step by step. Both name the same steps and weigh
+//! them alike. A goal that cannot run in any order is an error that names the variable it lacks.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::arrangement::{Arrangement, Inside, Placed, What};
+use super::arrangement::{Arrangement, Inside, Placed, Search, What};
 use super::canonical;
-use super::estimate::Guess;
 use super::goals::Planner;
 use super::lead::leads;
-use super::star::Star;
+use super::search::Choice;
 use super::vars::{bound_by, shape_vars};
 use super::{Block, Goal, Place, VarId};
 use crate::edn::Span;
@@ -49,20 +49,25 @@ impl<'g> Draft<'g> {
         self.pending.iter().map(|one| self.goals[one.at]).collect()
     }
 
-    /// What these pending goals are called in an arrangement.
-    fn numbers(&self, pending: &[usize]) -> Vec<usize> {
-        pending.iter().map(|at| self.pending[*at].at).collect()
+    /// The step with its goals named as they are in an arrangement, not by their place among those still to be placed.
+    fn numbered(&self, mut choice: Choice) -> Choice {
+        choice.goals.iter_mut().for_each(|at| *at = self.pending[*at].at);
+        choice
     }
 
-    /// Puts these pending goals into the next step.
-    fn place(&mut self, id: usize, what: What, placed: &[usize], rows: f64) {
-        for at in placed {
-            self.bound.extend(bound_by([self.goal(*at)]));
-        }
-        let mut at = 0;
-        self.pending.retain(|_| (!placed.contains(&at), at += 1).0);
+    /// Puts goals into the next step.
+    fn place(&mut self, id: usize, what: What, rows: f64) {
+        let placed = what.goals();
+        self.bound.extend(bound_by(placed.iter().map(|at| self.goals[*at])));
+        self.pending.retain(|one| !placed.contains(&one.at));
         self.rows = rows;
         self.steps.push(Placed { id, what, estimate: rows, live: Arc::default() });
+    }
+
+    /// Notes that a goal cannot run with what is bound now.
+    fn refuse(&mut self, number: usize) {
+        let refused = self.pending.iter_mut().find(|one| one.at == number);
+        refused.into_iter().for_each(|one| one.refused_at = Some(self.bound.len()));
     }
 }
 
@@ -92,27 +97,22 @@ impl Planner<'_> {
         let steps = Vec::with_capacity(goals.len());
         let mut draft = Draft { goals, pending, bound: given.clone(), rows, steps };
         self.begin(&mut draft)?;
+        let found = self.search(&draft.open(), &draft.bound, draft.rows)?;
+        let (found, search) = found.unwrap_or_else(|| (Vec::new(), Search::of(draft.pending.len())));
+        let found: Vec<Choice> = found.into_iter().map(|choice| draft.numbered(choice)).collect();
+        let mut found = found.into_iter();
         let mut refusal = None;
         while !draft.pending.is_empty() {
-            let Some((at, guess)) = self.cheapest(&draft) else {
+            let Some(choice) = found.next().or_else(|| self.cheapest(&draft)) else {
                 return Err(refusal.unwrap_or_else(|| self.stuck(draft.goal(0), &draft.bound)));
             };
-            if let Some(star) = self.better_star(&draft, draft.goal(at), guess) {
-                let own: Vec<&Goal> = star.goals.iter().map(|at| draft.goal(*at)).collect();
-                let vars: Vec<VarId> = bound_by(own.iter().copied()).into_iter().collect();
-                let inner = self.arrange(&own, &BTreeSet::new(), &vars, 1.0)?;
-                let what = What::Star(draft.numbers(&star.goals), inner);
-                draft.place(self.next_step()?, what, &star.goals, star.guess.rows);
-                continue;
-            }
-            match self.inside(draft.goal(at), &draft.bound, draft.rows) {
-                Ok(inside) => {
-                    let what = What::Goal(draft.pending[at].at, inside);
-                    draft.place(self.next_step()?, what, &[at], guess.rows);
-                }
-                Err(error) if error.keyword == INSUFFICIENT => {
-                    draft.pending[at].refused_at = Some(draft.bound.len());
+            match self.what(&draft, &choice) {
+                Ok(what) => draft.place(self.next_step()?, what, choice.guess.rows),
+                Err(error) if error.keyword == INSUFFICIENT && !choice.alone => {
+                    draft.refuse(choice.goals[0]);
                     refusal.get_or_insert(error);
+                    // What was to follow may need it.
+                    found = Vec::new().into_iter();
                 }
                 Err(error) => return Err(error),
             }
@@ -120,7 +120,7 @@ impl Planner<'_> {
         if let Some(var) = want.iter().find(|var| !draft.bound.contains(var)) {
             return Err(self.unbound(*var, None));
         }
-        let mut arranged = Arrangement { steps: draft.steps, out: want.to_vec() };
+        let mut arranged = Arrangement { steps: draft.steps, out: want.to_vec(), search };
         mark_live(&mut arranged, goals, given);
         Ok(arranged)
     }
@@ -132,25 +132,25 @@ impl Planner<'_> {
             let first = (0..open.len()).filter_map(|at| Some((at, leads(open[at], var)?.count)));
             if let Some((at, count)) = first.min_by_key(|(_, count)| *count) {
                 let what = What::Goal(draft.pending[at].at, Inside::Nothing);
-                draft.place(self.next_step()?, what, &[at], draft.rows * count as f64);
+                draft.place(self.next_step()?, what, draft.rows * count as f64);
             }
         } else if let Some(core) = self.core(&open, &draft.bound)? {
-            let what = What::Leap(draft.numbers(&core.goals), core.vars);
-            draft.place(self.next_step()?, what, &core.goals, draft.rows * core.guess.rows);
+            let numbers = core.goals.iter().map(|at| draft.pending[*at].at).collect();
+            let what = What::Leap(numbers, core.vars);
+            draft.place(self.next_step()?, what, draft.rows * core.guess.rows);
         }
         Ok(())
     }
 
-    /// A star that promises less than the cheapest goal. Rules are run again and again, so there a star would be too.
-    fn better_star(&mut self, draft: &Draft<'_>, goal: &Goal, guess: Guess) -> Option<Star> {
-        if self.depth > 0 || is_filter(goal) {
-            return None;
+    /// A step as it stands in an arrangement.
+    fn what(&mut self, draft: &Draft<'_>, choice: &Choice) -> Result<What> {
+        if !choice.alone {
+            let number = choice.goals[0];
+            return Ok(What::Goal(number, self.inside(draft.goals[number], &draft.bound, draft.rows)?));
         }
-        let star = self.star(&draft.open(), &draft.bound, draft.rows)?;
-        match self.draw() {
-            Some(number) => (number % 3 == 0).then_some(star),
-            None => (star.guess.cost() < guess.cost()).then_some(star),
-        }
+        let own: Vec<&Goal> = choice.goals.iter().map(|at| draft.goals[*at]).collect();
+        let vars: Vec<VarId> = bound_by(own.iter().copied()).into_iter().collect();
+        Ok(What::Star(choice.goals.clone(), self.arrange(&own, &BTreeSet::new(), &vars, 1.0)?))
     }
 
     /// A random number, if the order is to be drawn from a seed.
@@ -169,8 +169,8 @@ impl Planner<'_> {
         Ok(self.steps - 1)
     }
 
-    /// Which goal runs next, and what it is expected to do.
-    fn cheapest(&mut self, draft: &Draft<'_>) -> Option<(usize, Guess)> {
+    /// The step that promises least: a goal, or a star.
+    fn cheapest(&mut self, draft: &Draft<'_>) -> Option<Choice> {
         let Draft { pending, bound, rows, .. } = draft;
         let able =
             |at: &usize| pending[*at].refused_at != Some(bound.len()) && is_ready(draft.goal(*at), bound);
@@ -178,16 +178,33 @@ impl Planner<'_> {
         if ready.is_empty() {
             return None;
         }
-        if let Some(number) = self.draw() {
-            let at = ready[number % ready.len()];
-            return Some((at, self.guess(draft.goal(at), bound, *rows)));
-        }
-        let key = |at: &usize| {
-            let guess = self.guess(draft.goal(*at), bound, *rows);
-            (*at, guess, if is_filter(draft.goal(*at)) { -1.0 } else { guess.cost() })
+        let drawn = self.draw();
+        let choice = |at: usize| {
+            let guess = self.guess(draft.goal(at), bound, *rows);
+            Choice { goals: vec![at], alone: false, guess }
         };
-        let best = ready.iter().map(key).min_by(|x, y| x.2.total_cmp(&y.2))?;
-        Some((best.0, best.1))
+        let best = match drawn {
+            Some(number) => choice(ready[number % ready.len()]),
+            None => {
+                let filter = ready.iter().copied().find(|at| is_filter(draft.goal(*at))).map(choice);
+                let cheapest = || ready.iter().copied().map(choice).min_by(Choice::by_cost);
+                filter.or_else(cheapest)?
+            }
+        };
+        let star = self.better_star(draft, &best);
+        Some(draft.numbered(star.unwrap_or(best)))
+    }
+
+    /// A star that promises less than the cheapest goal. Rules are run again and again, so there a star would be too.
+    fn better_star(&mut self, draft: &Draft<'_>, best: &Choice) -> Option<Choice> {
+        if self.depth > 0 || is_filter(draft.goal(best.goals[0])) {
+            return None;
+        }
+        let star = self.stars(&draft.open(), &draft.bound, draft.rows).min_by(Choice::by_cost)?;
+        match self.draw() {
+            Some(number) => (number % 3 == 0).then_some(star),
+            None => (star.guess.cost() < best.guess.cost()).then_some(star),
+        }
     }
 
     /// The order of what stands inside of a goal that runs where these variables are bound.
@@ -243,7 +260,8 @@ impl Planner<'_> {
 /// The keyword of the error that says a variable is needed before it is bound.
 pub const INSUFFICIENT: &str = "db.error/insufficient-binding";
 
-fn is_ready(goal: &Goal, bound: &BTreeSet<VarId>) -> bool {
+/// True if what a goal needs before it runs is bound.
+pub(super) fn is_ready(goal: &Goal, bound: &BTreeSet<VarId>) -> bool {
     let known = |place: &Place| place.var().is_none_or(|var| bound.contains(&var));
     match goal {
         Goal::Match(_) | Goal::Tuples(_) | Goal::Never(_) => true,
@@ -256,7 +274,8 @@ fn is_ready(goal: &Goal, bound: &BTreeSet<VarId>) -> bool {
     }
 }
 
-fn is_filter(goal: &Goal) -> bool {
+/// True if a goal only drops rows.
+pub(super) fn is_filter(goal: &Goal) -> bool {
     matches!(goal, Goal::Test(_) | Goal::Same(..) | Goal::Not { .. } | Goal::Never(_))
 }
 

@@ -276,6 +276,8 @@ pub enum Access {
 pub struct PlanOptions {
     /// A seed from which the order of goals is drawn, instead of by cost.
     pub order: Option<u64>,
+    /// Whether all orders of few goals are weighed: always, never, or where that promises to pay.
+    pub search: Option<bool>,
     /// The way facts are joined wherever it is possible.
     pub force: Option<Access>,
     /// True to evaluate every rule to a fixpoint, also those that could be replaced by their bodies.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use annals_query::edn::{Edn, read_one};
 use annals_query::facts::Facts;
 use annals_query::plan::{Access, PlanOptions};
-use annals_query::{Answer, Budget, QueryArg, parse, q_with};
+use annals_query::{Answer, Budget, QueryArg, explain_with, parse, q_with};
 use annals_storage::anomaly::Category;
 
 use crate::batched::Batched;
@@ -33,7 +33,8 @@ fn ways(seed: u64) -> Vec<PlanOptions> {
     let forces = [None, Some(Access::Probe), Some(Access::Stream), Some(Access::Load)];
     let flags = [(false, false), (true, false), (false, true)];
     let pick = |n: u64| PlanOptions {
-        order: Some(seed ^ n),
+        order: (n < 3).then_some(seed ^ n),
+        search: (n == 3).then_some(true),
         force: forces[((seed + n) % 4) as usize],
         keep_rules: flags[((seed / 4 + n) % 3) as usize].0,
         no_demand: flags[((seed / 4 + n) % 3) as usize].1,
@@ -130,4 +131,24 @@ fn random_questions_have_the_naive_answer() {
         [count(Outcome::Rows), count(Outcome::Nothing), count(Outcome::Refused), count(Outcome::TooLarge)];
     // A generator that only makes empty or refused questions would prove nothing.
     assert!(told[0] * 8 > outcomes.len(), "rows, nothing, refused, too large: {told:?}");
+}
+
+/// The answers above would prove nothing of the search over all orders, were it hardly ever asked.
+#[test]
+fn random_questions_are_ordered_by_the_search() {
+    let searched = |seed: &u64| {
+        let mut chance = Chance::new(*seed);
+        let facts = facts(&mut chance);
+        let Question { text, args, rules } = question(&mut chance);
+        let query = parse::query_text(&text).expect("a sound question");
+        let mut inputs = vec![QueryArg::Source(Arc::new(facts))];
+        inputs.push(QueryArg::Value(read_one(&rules).expect("rules are sound").to_edn()));
+        inputs.extend(args.into_iter().map(QueryArg::Value));
+        let options = PlanOptions { search: Some(true), ..PlanOptions::default() };
+        let budget = Budget { rows: Some(ROWS), ..Budget::default() };
+        let told = explain_with(&query, &inputs, &budget, options);
+        told.is_ok_and(|told| told.search == Some("dynamic-programming"))
+    };
+    let count = (1_000_000..1_001_000).filter(searched).count();
+    assert!(count > 300, "{count} of 1000");
 }
