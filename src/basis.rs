@@ -104,9 +104,22 @@ impl Basis {
 
     /// The state after one more transaction.
     pub(crate) fn after(&self, tx: &LoggedTx, next: Counters) -> Result<Basis> {
-        let snapshot = Snapshot::over(self.snapshot.rest().clone(), self.snapshot.novelty().with(tx));
+        let snapshot = self.snapshot.with(tx);
         let schema = self.schema.after(tx, &snapshot)?;
         Ok(Basis { home: Arc::clone(&self.home), snapshot, schema, t: tx.t, instant: tx.instant, next })
+    }
+
+    /// The state after an older transaction, to go on from there. Ids are given as if nothing had been taken back: what a
+    /// branch makes has no id of something that came later.
+    pub(crate) fn branch(&self, t: T) -> Result<Basis> {
+        let snapshot = self.snapshot.branch(t);
+        let schema = Schema::derive(&snapshot)?;
+        let mut branch = Basis { snapshot, schema, t, ..self.clone() };
+        branch.instant = match branch.value(EntityId::of_t(t), bootstrap::TX_INSTANT)? {
+            Some((Value::Instant(instant), _)) => instant,
+            _ => self.instant,
+        };
+        Ok(branch)
     }
 
     /// The same state, its novelty sealed: a job can take it, whatever comes after.

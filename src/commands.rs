@@ -3,8 +3,8 @@
 use std::ops::ControlFlow;
 
 use annals_query::edn::{Edn, read_one};
-use annals_storage::datom::{AttrId, EntityId, Keyword, Pattern, Value};
-use annals_storage::snapshot::View;
+use annals_query::source::Source;
+use annals_storage::datom::{EntityId, Keyword, Pattern};
 
 use crate::database::Db;
 use crate::error::Result;
@@ -26,29 +26,30 @@ pub struct CommandInfo {
 }
 
 impl Db {
-    /// Every command and transaction function, by name: those that are stored, and those of the program.
+    /// Every command and transaction function, by name: those that are stored at the moment this value shows (`as_of`),
+    /// and those of the program.
     pub fn commands(&self) -> Result<Vec<CommandInfo>> {
-        let basis = self.basis();
+        let moment = self.at_its_moment();
         let mut stored: Vec<EntityId> = Vec::new();
         for a in [at::FN, at::COMMAND_ARGS] {
-            basis.each_in(&View::default(), &Pattern::attribute(a), &mut |e, _, _, _| {
-                stored.push(e);
+            Source::scan(&moment, &Pattern::attribute(a), &mut |batch| {
+                stored.extend((0..batch.len).map(|row| EntityId(batch.e.get(row))));
                 ControlFlow::Continue(())
             })?;
         }
         stored.sort_unstable();
         stored.dedup();
-        let native = basis.home.options.code.transactions();
+        let native = self.basis().home.options.code.transactions();
         let mut found: Vec<CommandInfo> = Vec::new();
         for e in stored {
-            let Some(name) = basis.schema.ident(e) else { continue };
-            let args = self.text_of(e, at::COMMAND_ARGS)?.and_then(|text| read_one(&text).ok());
+            let Some(name) = self.ident(e) else { continue };
+            let args = moment.text(e, at::COMMAND_ARGS)?.and_then(|text| read_one(&text).ok());
             found.push(CommandInfo {
-                name: name.clone(),
+                native: native.contains(&&name),
+                name,
                 args: args.map(|form| form.to_edn()),
-                doc: self.text_of(e, at::DOC)?,
-                code: self.text_of(e, at::FN)?,
-                native: native.contains(&name),
+                doc: moment.text(e, at::DOC)?,
+                code: moment.text(e, at::FN)?,
             });
         }
         for name in native {
@@ -59,12 +60,5 @@ impl Db {
         }
         found.sort_by(|x, y| x.name.cmp(&y.name));
         Ok(found)
-    }
-
-    fn text_of(&self, e: EntityId, a: AttrId) -> Result<Option<String>> {
-        Ok(self.basis().value(e, a)?.and_then(|(v, _)| match v {
-            Value::String(text) => Some(text.to_string()),
-            _ => None,
-        }))
     }
 }

@@ -88,8 +88,8 @@ impl Connection {
         request.looked_ahead(self.db().basis())
     }
 
-    /// What became of the request with this key; waits so long at most if it is still to be carried out. None if no
-    /// request had this key.
+    /// What became of the request with this key; waits so long at most if it is still to be carried out, and not at all
+    /// when nothing is written any more. None if no request had this key.
     pub fn request(&self, key: &str, wait: Duration) -> Result<Option<RequestStatus>> {
         let is_settled = |db: &Db| match db.request(key) {
             Ok(Some(status)) => status.state.is_final(),

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use annals_query::edn::Edn;
 use annals_query::source::{Attribute, Flow, Source};
 use annals_storage::datom::{
-    AttrId, Batch, Datom, EntityId, Keyword, Order, Pattern, Symbol, T, Tag, Value, ValueCol, ValueRef,
+    AttrId, Batch, Datom, EntityId, Keyword, Order, Pattern, Symbol, T, Tag, Value, ValueRef,
 };
 use annals_storage::snapshot::View;
 
@@ -201,8 +201,21 @@ impl Db {
 
     /// What the transaction would do; nothing becomes durable, and no connection sees it.
     ///
-    /// The time is that of the storage's clock. Bounds and filters stay: on a value as of some t the transaction is
-    /// judged at the basis, and what it adds is cut by the bound. A history cannot be added to.
+    /// The time is that of the storage's clock. On a value as of some t it is what the transaction would have done then:
+    /// it is judged by what is shown, its number is t + 1, and the value after goes on from there, a branch that what
+    /// came later is not in. `since` and filters stay, and judge nothing. A history cannot be added to.
+    ///
+    /// ```
+    /// # let conn = annals::connect("mem:")?.database("main")?;
+    /// # conn.transact("[{:db/ident :boat/fuel :db/valueType :db.type/long :db/cardinality :db.cardinality/one}]")?;
+    /// let first = conn.transact("[{:db/ident :argo :boat/fuel 10}]")?;
+    /// conn.transact("[[:db/add :argo :boat/fuel 50]]")?;
+    /// let branch = conn.db().as_of(first.t).with("[[:db/cas :argo :boat/fuel 10 8]]")?;
+    /// assert_eq!((branch.t, branch.db_after.basis_t()), (first.t + 1, first.t + 1));
+    /// let fuel = annals::q("[:find ?fuel . :where [:argo :boat/fuel ?fuel]]")?.over(&branch.db_after).run()?;
+    /// assert_eq!(fuel.into_edn(), annals::Edn::Int(8));
+    /// # Ok::<(), annals::Error>(())
+    /// ```
     pub fn with(&self, tx: impl Into<TxData>) -> Result<TxReport> {
         self.with_at(tx, self.basis.home.now())
     }
@@ -217,9 +230,27 @@ impl Db {
                 .with_hint("use `with` on the value before `history`"));
         }
         let request = Request::from(tx.into().form()?);
-        let outcome = transact::run(&self.basis, &request, now)?;
-        let after = Db { basis: outcome.after, ..self.clone() };
-        Ok(TxReport::new(self.clone(), after, &outcome.tx, outcome.tempids))
+        let before = self.grounded()?;
+        let outcome = transact::run(&before.basis, &request, now)?;
+        let after = Db { basis: outcome.after, ..before.clone() };
+        Ok(TxReport::new(before, after, &outcome.tx, outcome.tempids))
+    }
+
+    /// The same with what its `as_of` shows as its basis: nothing newer is known to it.
+    pub(crate) fn grounded(&self) -> Result<Db> {
+        let Some(t) = self.view.as_of else { return Ok(self.clone()) };
+        let view = View { as_of: None, ..self.view };
+        let basis = match t < self.basis.t {
+            true => Arc::new(self.basis.branch(t)?),
+            false => Arc::clone(&self.basis),
+        };
+        Ok(Db { basis, view, settled: self.settled.min(t), ..self.clone() })
+    }
+
+    /// All that is known at the moment this shows, whatever else of it is left out.
+    pub(crate) fn at_its_moment(&self) -> Db {
+        let view = View { as_of: self.view.as_of, ..View::default() };
+        Db { view, filters: None, ..self.clone() }
     }
 
     /// Resolves an id, ident or lookup ref in this view; `None` if it names nothing.
@@ -233,6 +264,24 @@ impl Db {
     /// The entity that has a value of a unique attribute in this view.
     pub(crate) fn holder(&self, a: AttrId, v: &Value) -> Result<Option<EntityId>> {
         Ok(with_ref(v, |v| self.entity_with(a, v))?)
+    }
+
+    /// A value that an entity has of an attribute in this view.
+    pub(crate) fn value(&self, e: EntityId, a: AttrId) -> Result<Option<Value>> {
+        let mut found = None;
+        Source::scan(self, &Pattern::values(e, a), &mut |batch| {
+            found = (batch.len > 0).then(|| batch.v.get(0).to_value());
+            if found.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+        })?;
+        Ok(found)
+    }
+
+    /// A text that an entity has.
+    pub(crate) fn text(&self, e: EntityId, a: AttrId) -> Result<Option<String>> {
+        Ok(self.value(e, a)?.and_then(|v| match v {
+            Value::String(text) => Some(text.to_string()),
+            _ => None,
+        }))
     }
 
     /// The newest ident of an entity.
@@ -390,28 +439,12 @@ impl Db {
                     row += 1;
                 }
                 if row > start {
-                    sink(&slice(batch, start, row))?;
+                    sink(&batch.slice(start, row))?;
                 }
                 row += 1;
             }
             ControlFlow::Continue(())
         })?)
-    }
-}
-
-/// The rows of a batch from `start` up to `end`.
-fn slice<'a>(batch: &Batch<'a>, start: usize, end: usize) -> Batch<'a> {
-    Batch {
-        len: end - start,
-        e: batch.e.slice(start, end),
-        a: batch.a.slice(start, end),
-        v: ValueCol {
-            tags: batch.v.tags.slice(start, end),
-            words: batch.v.words.slice(start, end),
-            heap: batch.v.heap,
-        },
-        t: batch.t.slice(start, end),
-        added: batch.added.slice(start, end),
     }
 }
 
@@ -465,7 +498,7 @@ impl Source for Db {
 
     fn is_sorted(&self) -> bool {
         // Other views come in a sorted stream for each place they are kept in.
-        self.view == View::default()
+        self.view == View::default() && !self.basis.snapshot.is_branch()
     }
 
     fn entity_with(&self, a: AttrId, v: ValueRef<'_>) -> annals_query::Result<Option<EntityId>> {

@@ -45,7 +45,9 @@ pub(crate) fn lookup_ref(
     if attr.unique().is_none() {
         let message =
             format!("{} is not unique, so {} names no entity", attr.ident(), brief(&whole.to_edn()));
-        return Err(Error::incorrect("db.error/lookup-ref-attr-not-unique", message).at(whole.span));
+        return Err(Error::incorrect("db.error/lookup-ref-attr-not-unique", message)
+            .with_hint("give the attribute a :db/unique, or find the entity by a query")
+            .at(whole.span));
     }
     if matches!(v.kind, FormKind::Atom(Edn::Nil)) {
         return Err(invalid_lookup_ref(whole, "its value is nil"));
@@ -61,6 +63,7 @@ fn invalid_lookup_ref(whole: &Form, why: &str) -> Error {
         "db.error/invalid-lookup-ref",
         format!("{} is no lookup ref: {why}", brief(&whole.to_edn())),
     )
+    .with_hint("write [:person/email \"ann@example.org\"]: a unique attribute and a value of it")
     .at(whole.span)
 }
 
@@ -81,7 +84,9 @@ pub(crate) fn attribute<'s>(schema: &'s Schema, name: &Form) -> Result<&'s Attr>
     };
     AttrId::of_entity(e).and_then(|id| schema.attr(id)).ok_or_else(|| {
         let message = format!("{} is no attribute", name.to_edn());
-        Error::incorrect("db.error/not-an-attribute", message).at(name.span)
+        Error::incorrect("db.error/not-an-attribute", message)
+            .with_hint("an attribute is an entity with a :db/valueType and a :db/cardinality; see the schema")
+            .at(name.span)
     })
 }
 
@@ -163,7 +168,9 @@ pub(crate) fn tuple_slot(attr: &Attr, tag: Tag, slot: &Form) -> Result<Value> {
 
 pub(crate) fn invalid_tuple(attr: &Attr, given: &Form, why: &str) -> Error {
     let message = format!("{} does not fit {}: {why}", brief(&given.to_edn()), attr.ident());
-    Error::incorrect("db.error/invalid-tuple-value", message).at(given.span)
+    Error::incorrect("db.error/invalid-tuple-value", message)
+        .with_hint("give a vector with a value for each place, or nil where there is none")
+        .at(given.span)
 }
 
 /// The error for something that is no value of an attribute.
@@ -172,7 +179,9 @@ pub(crate) fn misfit(attr: &Attr, given: &Form, why: Misfit) -> Error {
     match why {
         Misfit::Size(limit) => {
             let message = format!("the value for {} is too large: {limit}", attr.ident());
-            Error::incorrect("db.error/value-too-large", message).at(given.span)
+            Error::incorrect("db.error/value-too-large", message)
+                .with_hint("split it into several facts, or keep it elsewhere and store where it is")
+                .at(given.span)
         }
         Misfit::Type if edn == Edn::Nil => nil_value(attr).at(given.span),
         Misfit::Type => crate::transact::wrong_type(attr, &edn).at(given.span),

@@ -66,30 +66,34 @@ impl RequestState {
 }
 
 impl Db {
-    /// What became of the request with this key, as far as this value's basis knows; none if it knows of none.
+    /// What became of the request with this key by the moment this value shows (`as_of`); none if none was known then.
     pub fn request(&self, key: &str) -> Result<Option<RequestStatus>> {
+        self.at_its_moment().status(key)
+    }
+
+    fn status(&self, key: &str) -> Result<Option<RequestStatus>> {
         let v = Value::string(key);
-        let basis = self.basis();
-        let intake = basis.holder(at::INTAKE_KEY, &v)?;
-        let done = basis.holder(at::TX_KEY, &v)?;
+        let intake = self.holder(at::INTAKE_KEY, &v)?;
+        let done = self.holder(at::TX_KEY, &v)?;
         let Some(tx) = done.or(intake) else { return Ok(None) };
         let taken_in = intake.and_then(EntityId::t);
         let state = match done.and_then(EntityId::t) {
             None => RequestState::Received,
             Some(t) => self.outcome(tx, t)?,
         };
-        let command = basis.value(tx, at::TX_COMMAND)?.map(|(v, _)| match v {
-            Value::Ref(e) => basis.schema.ident(e).map_or(Edn::from(e), |name| Edn::Keyword(name.clone())),
+        let command = self.value(tx, at::TX_COMMAND)?.map(|v| match v {
+            Value::Ref(e) => self.ident(e).map_or(Edn::from(e), Edn::Keyword),
             other => Edn::from(other),
         });
         Ok(Some(RequestStatus { key: key.to_owned(), taken_in, state, command }))
     }
 
-    /// The newest requests that had a key, newest first.
+    /// The newest requests that had a key by the moment this value shows, newest first.
     pub fn requests(&self, limit: usize) -> Result<Vec<RequestStatus>> {
+        let moment = self.at_its_moment();
         let mut found: Vec<(EntityId, String)> = Vec::new();
         for a in [at::TX_KEY, at::INTAKE_KEY] {
-            found.extend(self.newest(a, limit)?);
+            found.extend(moment.newest(a, limit)?);
         }
         found.sort();
         found.reverse();
@@ -97,7 +101,7 @@ impl Db {
         for (_, key) in found {
             if told.len() < limit
                 && !told.iter().any(|status| status.key == key)
-                && let Some(status) = self.request(&key)?
+                && let Some(status) = moment.status(&key)?
             {
                 told.push(status);
             }
@@ -109,7 +113,7 @@ impl Db {
     fn newest(&self, a: AttrId, limit: usize) -> Result<Vec<(EntityId, String)>> {
         let mut found = Vec::new();
         let pattern = annals_storage::datom::Pattern::attribute(a);
-        self.unfiltered().back(Order::Aevt, &pattern, &mut |datom| {
+        self.back(Order::Aevt, &pattern, &mut |datom| {
             if let Value::String(text) = &datom.v {
                 found.push((datom.e, text.to_string()));
             }
@@ -119,7 +123,7 @@ impl Db {
     }
 
     fn outcome(&self, tx: EntityId, t: T) -> Result<RequestState> {
-        let Some((Value::String(text), _)) = self.basis().value(tx, at::TX_REFUSAL)? else {
+        let Some(text) = self.text(tx, at::TX_REFUSAL)? else {
             return Ok(RequestState::Committed { t });
         };
         let error =

@@ -206,12 +206,23 @@ pub struct TransactArgs {
     /// Read the transaction data from a file, `-` for standard input
     #[arg(long, short, value_name = "FILE", conflicts_with = "data")]
     pub file: Option<PathBuf>,
-    /// Only show what it would do
-    #[arg(long, conflicts_with_all = ["key", "expect", "later"])]
-    pub dry_run: bool,
+    /// Whether it is only tried.
+    #[command(flatten)]
+    pub trial: TrialArgs,
     /// How it is sent.
     #[command(flatten)]
     pub request: RequestArgs,
+}
+
+/// Whether something is only tried, and at which moment.
+#[derive(Args, Clone, Debug, Default)]
+pub struct TrialArgs {
+    /// Only show what it would do
+    #[arg(long, conflicts_with_all = ["key", "expect", "later"])]
+    pub dry_run: bool,
+    /// What it would have done then: a t, a transaction, or an instant like 2024-05-01
+    #[arg(long, value_name = "POINT", requires = "dry_run")]
+    pub as_of: Option<String>,
 }
 
 /// What goes with a request to write.
@@ -237,9 +248,9 @@ pub struct CommandArgs {
     pub name: Option<String>,
     /// Its arguments by name, a map; `-` for standard input [default: {}]
     pub args: Option<String>,
-    /// Only show what it would do
-    #[arg(long, conflicts_with_all = ["key", "expect", "later"])]
-    pub dry_run: bool,
+    /// Whether it is only tried.
+    #[command(flatten)]
+    pub trial: TrialArgs,
     /// How it is sent.
     #[command(flatten)]
     pub request: RequestArgs,
@@ -250,6 +261,9 @@ pub struct CommandArgs {
 pub struct CommandsArgs {
     /// The storage
     pub storage: Option<String>,
+    /// Those of the past: a t, a transaction, or an instant like 2024-05-01
+    #[arg(long, value_name = "POINT")]
+    pub as_of: Option<String>,
 }
 
 /// `annals requests`

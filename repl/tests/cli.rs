@@ -230,6 +230,38 @@ fn a_dry_run_writes_nothing() {
 }
 
 #[test]
+fn a_dry_run_can_be_of_any_moment() {
+    let place = Place::with_films();
+    let define = "[{:db/ident :film/add :db.command/args \"{:title :string}\"
+                    :db/fn \"{:in [?title] :where [[?a :db/ident :film/title]] :tx [{:film/title ?title}]}\"}]";
+    assert_eq!(place.run(&["transact", "films.annals", define]).status, 0);
+    let at = |moment: &str| {
+        let tron = "[{:film/title \"Tron\" :film/year 1982}]";
+        place.run(&["transact", "films.annals", tron, "--dry-run", "--as-of", moment, "--format", "table"])
+    };
+    assert!(at("1").out.starts_with("what if: t 2,"), "{:?}", at("1"));
+    assert!(at("0").err.contains("db.error/not-an-entity"), "{:?}", at("0"));
+    assert!(at("yesterday").err.contains("db.error/invalid-time-point"), "{:?}", at("yesterday"));
+    let run = |moment: &str| {
+        place.run(&[
+            "command",
+            "films.annals",
+            "film/add",
+            "{:title \"Tron\"}",
+            "--dry-run",
+            "--as-of",
+            moment,
+        ])
+    };
+    assert!(run("3").out.contains(":t 4"), "{:?}", run("3"));
+    assert!(run("2").err.contains("db.error/unknown-command"), "{:?}", run("2"));
+    assert_eq!(place.run(&["commands", "films.annals", "--as-of", "2"]).out, "[]\n");
+    assert!(place.run(&["commands", "films.annals", "--as-of", "3"]).out.contains(":film/add"));
+    let kept = place.run(&["transact", "films.annals", "[]", "--as-of", "1"]);
+    assert!(kept.status == 2 && kept.err.contains("--dry-run"), "{kept:?}");
+}
+
+#[test]
 fn a_request_with_a_key_is_carried_out_once_and_expects_something() {
     let place = Place::with_films();
     let tx = |more: &[&str]| {

@@ -113,7 +113,7 @@ pub(crate) const ROUTES: &[Route] = &[
     Route {
         path: "/v1/db/{db}/commands",
         about: "the commands there are, and what they take",
-        calls: &[Call { params: BASIS, run: commands::list, ..READ }],
+        calls: &[Call { params: &["min-t", "wait", "as-of"], run: commands::list, ..READ }],
     },
     Route {
         path: "/v1/db/{db}/commands/{*name}",
@@ -121,7 +121,7 @@ pub(crate) const ROUTES: &[Route] = &[
         calls: &[Call {
             method: "POST",
             work: Work::Write,
-            params: &["dry-run"],
+            params: &["dry-run", "as-of"],
             body: true,
             run: commands::run,
             ..READ

@@ -201,5 +201,7 @@ pub(crate) fn inside(name: &Keyword, error: Error) -> Error {
 pub(crate) fn wrong_arity(name: &Keyword, takes: usize, args: &[Edn]) -> Error {
     let given = brief(&Edn::from(args.to_vec()));
     let message = format!("{name} takes {takes} arguments and was given {}: {given}", args.len());
-    Error::incorrect("db.error/function-arity", message).with_data("db.error/function", name.clone())
+    Error::incorrect("db.error/function-arity", message)
+        .with_hint("give one argument for each that it names")
+        .with_data("db.error/function", name.clone())
 }

@@ -54,7 +54,14 @@ impl Refusal {
     pub(crate) fn into_error(self, name: &str) -> Error {
         match self.0 {
             Reason::Said { category, code, message, data } => {
+                let hint = match category {
+                    Category::Conflict => {
+                        "the function's code forbids it as things are; look at them and decide anew"
+                    }
+                    _ => "the function's code does not take what it was given; give it something else",
+                };
                 let error = Error::new(category, "db.error/rejected", message)
+                    .with_hint(hint)
                     .with_data("db.error/function", Edn::keyword(name))
                     .with_data("db.error/code", Edn::keyword(&code));
                 data.into_iter().fold(error, |error, (key, value)| error.with_data(&key, value))

@@ -30,7 +30,7 @@ pub(super) fn instant(before: &Basis, facts: &[Fact], now: i64) -> Result<i64> {
     for fact in facts.iter().filter(|fact| fact.a == at::TX_INSTANT) {
         let Value::Instant(instant) = fact.v else { continue };
         if fact.e != tx || !fact.added {
-            return Err(reset(fact));
+            return Err(reset(fact.e).at(fact.span));
         }
         stated = Some((instant, fact.span));
     }
@@ -49,20 +49,21 @@ pub(super) fn instant(before: &Basis, facts: &[Fact], now: i64) -> Result<i64> {
     }
     if instant > latest {
         let message = format!("the instant {} is in the future; it is {}", shown(instant), shown(latest));
-        return Err(Error::incorrect("db.error/future-tx-instant", message).at(span));
+        return Err(Error::incorrect("db.error/future-tx-instant", message)
+            .with_hint("state an instant that has passed, or none: the time of the clock is taken then")
+            .at(span));
     }
     Ok(instant)
 }
 
-fn reset(fact: &Fact) -> Error {
-    let message = if time::is_tx(fact.e) {
-        format!("the instant of transaction {} stands and cannot be changed", fact.e)
+fn reset(e: EntityId) -> Error {
+    let message = if time::is_tx(e) {
+        format!("the instant of transaction {e} stands and cannot be changed")
     } else {
-        format!("entity {} is no transaction, and only transactions have a :db/txInstant", fact.e)
+        format!("entity {e} is no transaction, and only transactions have a :db/txInstant")
     };
     Error::incorrect("db.error/reset-tx-instant", message)
         .with_hint("an instant is stated on \"datomic.tx\", in the transaction itself")
-        .at(fact.span)
 }
 
 /// What a transaction changes, sorted by entity and attribute, a retraction before its replacement.
@@ -156,6 +157,7 @@ fn passes(db: &Db, attr: &Attr, group: &[Fact], problems: &mut Problems) -> Resu
                     attr.ident()
                 );
                 Error::incorrect("db.error/attr-pred", message)
+                    .with_hint("give a value that passes, or alter the :db.attr/preds of the attribute first")
                     .with_data("db.error/entity", fact.e)
                     .with_data("db.error/attribute", attr.ident().clone())
                     .with_data("db.error/value", value)
@@ -261,7 +263,9 @@ fn taken(before: &Basis, a: AttrId, v: &Value, e: EntityId, other: EntityId, why
         problem::datom(&before.schema, e, a, v, true),
         problem::datom(&before.schema, other, a, v, true),
     ];
-    Error::new(Category::Conflict, "db.error/unique-conflict", message).with_data("db.error/datoms", datoms)
+    Error::new(Category::Conflict, "db.error/unique-conflict", message)
+        .with_hint("retract it from the entity that has it in the same transaction, or give another value")
+        .with_data("db.error/datoms", datoms)
 }
 
 /// What a database is born with stays as it is, but for the lists of what users install.
@@ -287,9 +291,6 @@ fn protect(before: &Basis, net: &[LogDatom], problems: &mut Problems) {
         );
     }
     if let Some(datom) = net.iter().find(|datom| datom.a == at::TX_INSTANT && datom.op != Op::Assert) {
-        problems.push(Error::incorrect(
-            "db.error/reset-tx-instant",
-            format!("the instant of transaction {} stands and cannot be changed", datom.e),
-        ));
+        problems.push(reset(datom.e));
     }
 }

@@ -115,6 +115,7 @@ pub(super) fn check(after: &Db, commands: &[Command]) -> Result<()> {
                 format!("after {} its :db.command/ensure does not hold: it says {verdict}", command.name);
             problems.push(
                 Error::new(Category::Conflict, "db.error/post-condition-failed", message)
+                    .with_hint("nothing was stored; give other arguments, or see whether the command does what it promises")
                     .with_data("db.error/command", command.name.clone())
                     .with_data("db.error/args", Edn::Map(command.args.clone()))
                     .at(command.span),

@@ -84,7 +84,11 @@ impl Spec {
         }
         let listed = Edn::Vector(missing.clone());
         let message = format!("entity {e} has no value of {listed}, which {} requires", self.name);
-        Ok(Some(self.error("db.error/entity-attr", message, e).with_data("db.error/attributes", missing)))
+        Ok(Some(
+            self.error("db.error/entity-attr", message, e)
+                .with_hint("assert what is missing in the same transaction")
+                .with_data("db.error/attributes", missing),
+        ))
     }
 
     /// What there is to say if a predicate did not say `true`.
@@ -96,6 +100,9 @@ impl Spec {
         let message = format!("entity {e} does not pass {pred} of {}, which says {verdict}", self.name);
         Some(
             self.error("db.error/entity-pred", message, e)
+                .with_hint(
+                    "change what the predicate looks at in the same transaction, or ask for no :db/ensure",
+                )
                 .with_data("db.error/pred", pred.clone())
                 .with_data("db.error/pred-return", verdict),
         )

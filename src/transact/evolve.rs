@@ -146,6 +146,7 @@ fn installed(before: &Basis, after: &Basis, e: EntityId, facts: &Facts, ahead: &
             "db.error/invalid-install-attribute",
             format!("{name} cannot be an attribute: {why}"),
         )
+        .with_hint("a new entity with a :db/ident, a :db/valueType and a :db/cardinality is an attribute")
         .with_data("db.error/entity", e))
     };
     let required =
@@ -205,7 +206,8 @@ fn properties(after: &Basis, facts: &Facts) -> Option<String> {
 fn shape(after: &Basis, attr: &Attr, facts: &Facts) -> Result<()> {
     let refuse = |why: &str| {
         let message = format!("{} cannot be an attribute: {why}", attr.ident());
-        Err(Error::incorrect("db.error/invalid-tuple-attrs", message))
+        Err(Error::incorrect("db.error/invalid-tuple-attrs", message)
+            .with_hint("as in :db/tupleAttrs [:a/x :a/y], :db/tupleType :db.type/long or :db/tupleTypes [:db.type/long :db.type/ref]"))
     };
     let said = [at::TUPLE_ATTRS, at::TUPLE_TYPE, at::TUPLE_TYPES]
         .into_iter()
@@ -302,7 +304,12 @@ fn altered(before: &Basis, after: &Basis, old: &Attr, facts: &Facts, ahead: &Ahe
 
 fn refused(attr: &Attr, reason: &str, why: &str, datoms: Vec<Edn>) -> Error {
     let message = format!("{} cannot be altered so: {why}", attr.ident());
+    let hint = match datoms.is_empty() {
+        true => "leave it as it is, or define a new attribute and move what is stored",
+        false => "mend what :db.error/datoms lists in a transaction before, then alter the attribute",
+    };
     let error = Error::incorrect("db.error/invalid-alter-attribute", message)
+        .with_hint(hint)
         .with_data("db.error/reason", Edn::keyword(reason))
         .with_data("db.error/attribute", attr.ident().clone());
     if datoms.is_empty() { error } else { error.with_data("db.error/datoms", datoms) }

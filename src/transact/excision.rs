@@ -64,7 +64,9 @@ fn judge(before: &Basis, request: &[&Fact]) -> Result<()> {
         match fact.v {
             Value::Ref(named) if fact.a == at::EXCISE_ATTRS && attribute(before, named).is_none() => {
                 let message = format!("{} in :db.excise/attrs is no attribute", shown(before, named));
-                return Err(Error::incorrect("db.error/not-an-attribute", message).at(fact.span));
+                return Err(Error::incorrect("db.error/not-an-attribute", message)
+                    .with_hint("name attributes of this database by their idents")
+                    .at(fact.span));
             }
             Value::Long(t) if fact.a == at::EXCISE_BEFORE_T && t < 0 => {
                 return refuse(format!("{t} is no transaction"), "give a t or the id of a transaction");

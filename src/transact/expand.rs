@@ -183,7 +183,9 @@ impl<'b> Expander<'b> {
     /// What names no entity has nothing to be retracted.
     fn retract_entity(&mut self, e: &Form) -> Result<()> {
         if matches!(e.kind, FormKind::Atom(Edn::Nil)) {
-            return Err(Error::incorrect("db.error/nil-value", "nil names no entity to retract").at(e.span));
+            return Err(Error::incorrect("db.error/nil-value", "nil names no entity to retract")
+                .with_hint("name the entity by its id, ident or lookup ref")
+                .at(e.span));
         }
         if let FormKind::Atom(Edn::String(_)) = &e.kind {
             let e = self.entity(e)?;
@@ -199,6 +201,7 @@ impl<'b> Expander<'b> {
         let e = self.entity(e)?;
         let refused = |why: &str| {
             Err(Error::incorrect("db.error/invalid-cas", format!("{why}: {}", brief(&form.to_edn())))
+                .with_hint("use :db/add or :db/retract, and an expectation for what must hold before")
                 .at(form.span))
         };
         if attr.is_many() {
@@ -350,6 +353,7 @@ impl<'b> Expander<'b> {
             FormKind::Atom(Edn::String(text)) => self.tempid(text, name.span),
             FormKind::Atom(Edn::Nil) => {
                 Err(Error::incorrect("db.error/nil-value", "nil stands where an entity is needed")
+                    .with_hint("name it by its id, ident or lookup ref, or make a new one by a tempid")
                     .at(name.span))
             }
             _ => self.existing(name).map(Ent::Known),

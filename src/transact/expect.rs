@@ -2,7 +2,7 @@
 //!
 //! | form | met if |
 //! | --- | --- |
-//! | `{:basis t}` | nothing at all was transacted since t |
+//! | `{:basis t}` | nothing at all was transacted since t; of a request that was taken in: but takings-in and records of refusals |
 //! | `{:entity e :unchanged-since t}`, `:components true` | no fact about e (and its components) came or went since t |
 //! | `{:entity e :attribute a :is v}` | the values are v: one, a set of them, or nil for none |
 //! | `{:query q :args […] :is :empty}`, `:nonempty` | the query over the state before has no answer, or one |
@@ -26,16 +26,17 @@ use crate::basis::{Basis, with_ref};
 use crate::code;
 use crate::database::Db;
 use crate::error::{Error, Result, brief};
+use crate::input::{Mode, Request};
 use crate::names;
 use crate::question::{Arg, Question};
 use crate::schema::bootstrap as at;
 
-/// Judges all expectations.
-pub(super) fn check(before: &Db, expectations: &[Form]) -> Result<()> {
+/// Judges all expectations of a request.
+pub(super) fn check(before: &Db, request: &Request) -> Result<()> {
     let mut problems = Problems::default();
     let mut failed = Vec::new();
-    for form in expectations {
-        match judge(before, form) {
+    for form in &request.expectations {
+        match judge(before, form, request.mode) {
             Ok(None) => {}
             Ok(Some(actual)) => failed.push((form, actual)),
             Err(error) => problems.push(error.at(form.span)),
@@ -105,14 +106,15 @@ fn invalid(form: &Form) -> Error {
 }
 
 /// What is there instead of what was expected; `None` if the expectation is met.
-fn judge(before: &Db, form: &Form) -> Result<Option<Edn>> {
+fn judge(before: &Db, form: &Form, mode: Mode) -> Result<Option<Edn>> {
     let parts = Parts::of(form)?;
     let names = parts.names();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     match &names[..] {
         [":basis"] => {
-            let expected = parts.t("basis")?;
-            Ok((before.basis_t() != expected).then(|| Edn::from(before.basis_t() as i64)))
+            let (expected, now) = (parts.t("basis")?, before.basis_t());
+            let is_met = expected == now || mode == Mode::Taken && is_quiet_since(before.basis(), expected)?;
+            Ok((!is_met).then(|| Edn::from(now as i64)))
         }
         [":entity", ":unchanged-since"] | [":components", ":entity", ":unchanged-since"] => {
             entity(before, &parts)
@@ -125,12 +127,26 @@ fn judge(before: &Db, form: &Form) -> Result<Option<Edn>> {
     }
 }
 
+/// True if all transactions after `t` say no more than that requests were taken in, or refused. What takes a request in
+/// comes after the basis that its sender saw, so that it would never find that basis again.
+fn is_quiet_since(before: &Basis, t: T) -> Result<bool> {
+    for later in t.saturating_add(1)..=before.t {
+        let tx = EntityId::of_t(later);
+        if before.value(tx, at::INTAKE_KEY)?.is_none() && before.value(tx, at::TX_REFUSAL)?.is_none() {
+            return Ok(false);
+        }
+    }
+    Ok(t <= before.t)
+}
+
 fn named(before: &Db, name: &Form) -> Result<EntityId> {
     let basis = before.basis();
     let found = names::entity(&basis.schema, name, &|a, v| basis.holder(a, v))?;
     found.ok_or_else(|| {
         let message = format!("{} names no entity", brief(&name.to_edn()));
-        Error::incorrect("db.error/not-an-entity", message).at(name.span)
+        Error::incorrect("db.error/not-an-entity", message)
+            .with_hint("expect a fact by a pattern or a query: those may name what is not there")
+            .at(name.span)
     })
 }
 

@@ -68,7 +68,7 @@ pub(crate) struct Outcome {
 /// Judges a transaction against the state before it. `now` is the time, in microseconds since 1970.
 pub(crate) fn run(before: &Arc<Basis>, request: &Request, now: i64) -> Result<Outcome> {
     let db = Db::new(Arc::clone(before));
-    expect::check(&db, &request.expectations)?;
+    expect::check(&db, request)?;
     let draft = expand::expand(before, &request.data, now.max(before.instant))?;
     let mut resolved = resolve::resolve(before, draft)?;
     if let Some(key) = &request.key {

@@ -208,18 +208,15 @@ fn later_generations(
                 Val::Is(Value::Ref(e)) => Target::Entity(*e),
                 _ => continue,
             };
-            let clash = match target {
-                Target::Entity(e) if classes.entity(*temp).is_none() => {
-                    match before.holder(*a, &Value::Ref(e))? {
-                        Some(holder) => {
-                            changed = true;
-                            classes.bind(*temp, holder).map(|other| (holder, other))
-                        }
-                        None => None,
-                    }
-                }
+            let holder = match (target, v) {
+                // Entities that are named as such were looked up in the first generation.
+                (Target::Entity(e), Val::Temp(_)) => before.holder(*a, &Value::Ref(e))?,
                 _ => None,
             };
+            let clash = holder.and_then(|holder| {
+                changed |= classes.entity(*temp).is_none();
+                classes.bind(*temp, holder).map(|other| (holder, other))
+            });
             let first = *claimed.entry((*a, target)).or_insert(*temp);
             let united = classes.root(first) == classes.root(*temp);
             let clash = clash.or_else(|| if united { None } else { classes.unite(first, *temp) });

@@ -9,13 +9,12 @@ use annals_storage::backend::{MemoryStorage, Storage};
 use annals_storage::datom::Order;
 
 use crate::edn::Edn;
-use crate::{Category, Connection, Options, RequestState, Store, TxRequest};
+use crate::{Category, Clock, Connection, Options, RequestState, Store, SystemClock, TxRequest};
 
 const SCHEMA: &str = "[
   {:db/ident :a/n :db/valueType :db.type/long :db/cardinality :db.cardinality/one :db/unique :db.unique/identity}
   {:db/ident :a/count :db/valueType :db.type/long :db/cardinality :db.cardinality/one}
   {:db/ident :a/add :db/fn \"{:in [?n] :where [[?e :a/n 1] [?e :a/count ?c] [(+ ?c ?n) ?m]] :tx [[:db/add ?e :a/count ?m]]}\"}]";
-const SOON: Duration = Duration::from_millis(200);
 const LONG: Duration = Duration::from_secs(60);
 
 fn open(storage: &Arc<dyn Storage>) -> Connection {
@@ -56,6 +55,7 @@ fn a_hundred_equal_requests_are_one_transaction() {
             report.db_after.pull("[*]", (":a/n", 7)).unwrap(),
             first.db_after.pull("[*]", (":a/n", 7)).unwrap()
         );
+        assert_eq!((report.db_before.basis_t(), report.db_after.basis_t()), (first.t - 1, first.t));
         assert!(report.db_before.entid((":a/n", 7)).unwrap().is_none());
     }
     assert_eq!((conn.db().basis_t(), count(&conn)), (first.t, "{:a/count 1}".to_owned()));
@@ -154,8 +154,8 @@ fn what_was_taken_in_survives_a_death_at_any_moment() {
         |conn| {
             let taken = conn.accept(keyed("[[:a/add 1]]", "k"));
             if taken.is_ok() {
-                // Where the storage has died it is never carried out here, and there is nothing to wait for.
-                drop(conn.request("k", SOON));
+                // Where the storage has died it is never carried out here, and nobody waits.
+                drop(conn.request("k", LONG));
             }
         },
         |conn| {
@@ -191,6 +191,123 @@ fn what_was_taken_in_is_carried_out_once_also_after_a_restart() {
         open(&storage).db().request("bad").unwrap().unwrap().state,
         RequestState::Rejected { .. }
     ));
+}
+
+#[test]
+fn a_report_that_is_told_again_has_the_values_of_then() {
+    let (_, conn) = fresh();
+    let first = conn.transact(keyed("[[:a/add 1]]", "k")).unwrap();
+    conn.transact(
+        "[[:a/add 1] {:db/ident :a/late :db/valueType :db.type/long :db/cardinality :db.cardinality/one}]",
+    )
+    .unwrap();
+    let again = conn.transact(keyed("[[:a/add 1]]", "k")).unwrap();
+    let shown = |db: &crate::Db| {
+        let facts = db.datoms(Order::Eavt, &[], None).unwrap();
+        (db.basis_t(), db.as_of_t(), db.next_t(), db.schema().len(), facts)
+    };
+    assert_eq!(shown(&again.db_before), shown(&first.db_before));
+    assert_eq!(shown(&again.db_after), shown(&first.db_after));
+    assert!(again.replayed && again.db_after.entid(":a/late").unwrap().is_none());
+    // What is tried on it goes on from then.
+    let tried = again.db_after.with("[[:a/add 1]]").unwrap();
+    assert_eq!((tried.t, tried.datoms.len()), (first.t + 1, 3));
+}
+
+/// What takes a request in comes after the basis that its sender saw, and is none of what it must not find.
+#[test]
+fn a_request_that_was_taken_in_finds_the_basis_of_its_sender() {
+    let (storage, conn) = fresh();
+    let expecting = |t: u64, key: &str| keyed("[[:a/add 1]]", key).expect(format!("{{:basis {t}}}"));
+    let state = |conn: &Connection, key: &str| conn.request(key, LONG).unwrap().unwrap().state;
+    let t = conn.db().basis_t();
+    conn.accept(expecting(t, "fresh")).unwrap();
+    let RequestState::Committed { t: done } = state(&conn, "fresh") else {
+        panic!("{:?}", state(&conn, "fresh"))
+    };
+    // Takings-in and refusals of others say nothing about the facts; transactions do.
+    conn.accept(keyed("[[:no/such 1]]", "bad")).unwrap();
+    assert!(matches!(state(&conn, "bad"), RequestState::Rejected { .. }));
+    conn.accept(expecting(done, "quiet")).unwrap();
+    assert!(matches!(state(&conn, "quiet"), RequestState::Committed { .. }), "{:?}", state(&conn, "quiet"));
+    for stale in [done, t, 0, 1000] {
+        let key = format!("stale {stale}");
+        conn.accept(expecting(stale, &key)).unwrap();
+        match state(&conn, &key) {
+            RequestState::Rejected { error, .. } => {
+                assert_eq!(error.keyword(), "db.error/expectation-failed")
+            }
+            other => panic!("{stale}: {other:?}"),
+        }
+    }
+    // Who waits for the answer means every transaction.
+    let basis = conn.db().basis_t();
+    conn.accept(keyed("[[:no/such 2]]", "worse")).unwrap();
+    assert!(matches!(state(&conn, "worse"), RequestState::Rejected { .. }));
+    let refused = conn.transact(expecting(basis, "now")).unwrap_err();
+    assert_eq!(refused.keyword(), "db.error/expectation-failed");
+    // It is kept with the request, also over a restart.
+    drop(conn);
+    let conn = open(&storage);
+    assert!(matches!(state(&conn, "quiet"), RequestState::Committed { .. }));
+    assert_eq!(count(&conn), "{:a/count 2}");
+}
+
+#[test]
+fn requests_and_commands_are_told_as_of_a_moment() {
+    let (_, conn) = fresh();
+    let first = conn.transact(keyed("[[:a/add 1]]", "one")).unwrap().t;
+    let taken = conn.accept(keyed("[[:a/add 1]]", "two")).unwrap().t;
+    conn.request("two", LONG).unwrap().unwrap();
+    let command = "[{:db/ident :a/do :db/doc \"does\" :db.command/args \"{:n :long}\" :db/fn \"{:in [?n] :where [[(< 0 ?n)]] :tx [{:a/n ?n}]}\"}]";
+    let defined = conn.transact(command).unwrap().t;
+    let changed =
+        conn.transact("[[:db/add :a/do :db/doc \"does it\"] [:db/retract :a/add :db/fn]]").unwrap().t;
+    let db = conn.db();
+    let keys = |t: u64| -> Vec<String> {
+        db.as_of(t)
+            .requests(9)
+            .unwrap()
+            .into_iter()
+            .map(|status| format!("{} {}", status.key, status.state.name()))
+            .collect()
+    };
+    assert_eq!(keys(first - 1), [""; 0]);
+    assert_eq!(keys(first), ["one committed"]);
+    assert_eq!(keys(taken), ["two received", "one committed"]);
+    assert_eq!(keys(changed), ["two committed", "one committed"]);
+    assert!(matches!(db.as_of(taken).request("two").unwrap().unwrap().state, RequestState::Received));
+    assert!(db.as_of(first - 1).request("one").unwrap().is_none());
+    // Whatever else a value leaves out, it knows of the requests before its moment.
+    assert!(db.since(changed).filter(|_, _| false).request("one").unwrap().is_some());
+    let commands = |t: u64| -> Vec<String> {
+        let told = db.as_of(t).commands().unwrap();
+        told.into_iter()
+            .map(|command| format!("{} {}", command.name, command.doc.unwrap_or_default()))
+            .collect()
+    };
+    assert_eq!(commands(0), [""; 0]);
+    assert_eq!(commands(taken), [":a/add "]);
+    assert_eq!(commands(defined), [":a/add ", ":a/do does"]);
+    assert_eq!(commands(changed), [":a/do does it"]);
+}
+
+#[test]
+fn nobody_waits_where_nothing_is_written_any_more() {
+    let storage: Arc<dyn Storage> = Arc::new(MemoryStorage::new());
+    let store = Store::over("test", storage, Options::default()).unwrap();
+    let conn = store.database("main").unwrap();
+    conn.transact(SCHEMA).unwrap();
+    conn.transact(keyed("[{:a/n 1 :a/count 0}]", "done")).unwrap();
+    let (waiting, began) = (conn.clone(), SystemClock.now_micros());
+    let waiter = std::thread::spawn(move || waiting.sync(1000, LONG).map(|db| db.basis_t()));
+    store.drop_database("main").unwrap();
+    // One that began to wait before, and some that begin now.
+    assert_eq!(waiter.join().unwrap().unwrap_err().category(), Category::Unavailable);
+    assert_eq!(conn.sync(1000, LONG).unwrap_err().category(), Category::Unavailable);
+    assert!(conn.request("done", LONG).unwrap().is_some());
+    let took = SystemClock.now_micros() - began;
+    assert!(took < LONG.as_micros() as i64 / 2, "{took} µs");
 }
 
 #[test]

@@ -19,6 +19,7 @@
 //! anew from what was submitted. If the storage fails, nothing more is written; reads go on. A panic inside a
 //! transaction refuses that transaction and nothing else.
 
+mod answered;
 mod follow_up;
 pub(crate) mod indexer;
 mod upkeep;
@@ -34,7 +35,7 @@ mod tests;
 mod upkeep_tests;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
@@ -44,6 +45,7 @@ use annals_storage::anomaly::Category;
 use annals_storage::datom::T;
 use annals_storage::log::{Appended, Log, LogBatch, LogReader};
 
+use self::answered::Answered;
 use self::indexer::{Finished, Task};
 use self::writer::{Ends, Writer};
 use crate::database::Db;
@@ -75,6 +77,8 @@ struct Shared {
     queue: usize,
     /// The first durable transaction whose excisions are not carried out; `T::MAX` if there is none.
     unexcised: AtomicU64,
+    /// Nothing is written any more.
+    is_stopped: AtomicBool,
 }
 
 enum Message {
@@ -93,26 +97,26 @@ enum Message {
 
 struct Submitted {
     request: Request,
-    reply: SyncSender<Result<TxReport>>,
+    reply: SyncSender<Result<Answered>>,
 }
 
 /// A transaction on its way. It is carried out whether or not anybody waits for it.
 #[derive(Debug)]
 pub struct Pending {
-    reply: Receiver<Result<TxReport>>,
+    reply: Receiver<Result<Answered>>,
 }
 
 impl Pending {
     /// Waits for the outcome.
     pub fn wait(self) -> Result<TxReport> {
-        self.reply.recv().unwrap_or_else(|_| Err(gone()))
+        self.reply.recv().unwrap_or_else(|_| Err(gone()))?.report()
     }
 
     /// Waits so long at most; `None` if the outcome is not known yet. An outcome is given once.
     pub fn wait_for(&self, timeout: Duration) -> Option<Result<TxReport>> {
         use std::sync::mpsc::RecvTimeoutError::{Disconnected, Timeout};
         match self.reply.recv_timeout(timeout) {
-            Ok(outcome) => Some(outcome),
+            Ok(outcome) => Some(outcome.and_then(Answered::report)),
             Err(Timeout) => None,
             Err(Disconnected) => Some(Err(gone())),
         }
@@ -149,10 +153,17 @@ impl Shared {
         self.moved.notify_all();
     }
 
-    /// Waits until the newest value is as wanted, or time is up; gives the newest value either way.
+    /// Nothing will be written any more.
+    fn stop(&self) {
+        self.is_stopped.store(true, Ordering::Release);
+        self.wake();
+    }
+
+    /// Waits until the newest value is as wanted, time is up, or no other will come; gives the newest value either way.
     fn wait_until(&self, timeout: Duration, is_wanted: impl Fn(&Db) -> bool) -> (Db, bool) {
         let gate = self.gate.lock().unwrap_or_else(PoisonError::into_inner);
-        let waited = self.moved.wait_timeout_while(gate, timeout, |_: &mut ()| !is_wanted(&self.newest()));
+        let waits = |_: &mut ()| !self.is_stopped.load(Ordering::Acquire) && !is_wanted(&self.newest());
+        let waited = self.moved.wait_timeout_while(gate, timeout, waits);
         drop(waited);
         let db = self.newest();
         let reached = is_wanted(&db);
@@ -170,7 +181,7 @@ impl Shared {
         self.waiting.fetch_update(Ordering::AcqRel, Ordering::Acquire, room).is_ok()
     }
 
-    fn answer(&self, submitted: Submitted, outcome: Result<TxReport>) {
+    fn answer(&self, submitted: Submitted, outcome: Result<Answered>) {
         self.waiting.fetch_sub(1, Ordering::AcqRel);
         // Nobody has to wait for an answer.
         let _ = submitted.reply.send(outcome);
@@ -194,6 +205,7 @@ impl Transactor {
             waiting: AtomicUsize::new(0),
             queue: durable.home.options.queue.max(1),
             unexcised: AtomicU64::new(unexcised),
+            is_stopped: AtomicBool::new(false),
         });
         let ends = Ends { messages, batches, tasks };
         let writer = Writer::new(Arc::clone(&shared), ends, reader.clone(), durable, (seq, epoch));

@@ -9,6 +9,7 @@ use annals_storage::anomaly::Category;
 use annals_storage::datom::T;
 use annals_storage::log::{Appended, LogBatch, LogReader, LoggedTx};
 
+use super::answered::{Again, Answered};
 use super::follow_up::FollowUps;
 use super::indexer::Task;
 use super::upkeep::Upkeep;
@@ -51,11 +52,11 @@ struct Accepted {
 /// What is answered once it is durable.
 enum Reply {
     /// A transaction.
-    Report(TxReport),
+    Report(Box<TxReport>),
     /// The refusal that the transaction records.
     Refusal(Error),
     /// The transaction that took the request in, which is carried out next.
-    TakenIn(TxReport),
+    TakenIn(Box<TxReport>),
     /// Nobody asked.
     Nothing,
 }
@@ -366,35 +367,21 @@ impl Writer {
     fn answer(&mut self, entry: Entry) {
         let outcome = match entry.verdict {
             Verdict::Accepted(accepted) => match accepted.reply {
-                Reply::Report(report) => Ok(report),
+                Reply::Report(report) => Ok(Answered::Now(report)),
                 Reply::Refusal(error) => Err(error),
                 Reply::TakenIn(report) => {
                     self.carry_out(&entry.submitted.request);
-                    Ok(report)
+                    Ok(Answered::Now(report))
                 }
                 Reply::Nothing => Err(gone()),
             },
             Verdict::Refused(error) => Err(error),
-            Verdict::Replayed(t) => self.replay(t),
+            Verdict::Replayed(t) => {
+                let now = Db::new(Arc::clone(&self.durable));
+                Ok(Answered::Again(Again { t, now, log: self.log.clone() }))
+            }
         };
         self.shared.answer(entry.submitted, outcome);
-    }
-
-    /// What a durable transaction did, told again.
-    fn replay(&self, t: T) -> Result<TxReport> {
-        let mut found = None;
-        self.log.read(t..t + 1, &mut |tx| {
-            found = Some(tx);
-            false
-        })?;
-        let tx = found.ok_or_else(|| {
-            let message = format!("transaction {t} is not in the log, and its request was sent again");
-            Error::new(Category::Fault, "db.error/fault", message)
-        })?;
-        let now = Db::new(Arc::clone(&self.durable));
-        let tempids = key::tempids(&self.durable, t)?;
-        let report = TxReport::new(now.as_of(t.saturating_sub(1)), now.as_of(t), &tx, tempids);
-        Ok(TxReport { replayed: true, ..report })
     }
 
     /// Closes as was asked, once nothing is in flight and the indexer is idle.
@@ -417,7 +404,7 @@ impl Writer {
         }
         self.end_upkeep(&why);
         self.closed = Some(why);
-        self.shared.wake();
+        self.shared.stop();
     }
 }
 
@@ -443,7 +430,7 @@ fn judged(before: &Arc<Basis>, request: &Request, now: i64) -> Result<Verdict> {
         if request.mode == Mode::TakeIn {
             let outcome = key::take_in(before, key, request.to_text(), now)?;
             let report = reported(before, &outcome);
-            return Ok(accepted(outcome, Reply::TakenIn(report)));
+            return Ok(accepted(outcome, Reply::TakenIn(Box::new(report))));
         }
     }
     let run = || transact::run(before, request, now);
@@ -455,7 +442,7 @@ fn judged(before: &Arc<Basis>, request: &Request, now: i64) -> Result<Verdict> {
         Ok(mut outcome) => {
             let report = reported(before, &outcome);
             let tempids = std::mem::take(&mut outcome.tempids);
-            Ok(accepted(outcome, Reply::Report(TxReport { tempids, ..report })))
+            Ok(accepted(outcome, Reply::Report(Box::new(TxReport { tempids, ..report }))))
         }
         Err(error) => match &request.key {
             Some(key) if key::is_answer(&error, request.mode) => {

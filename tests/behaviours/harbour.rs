@@ -58,7 +58,7 @@ pub(crate) fn done(conn: &Connection, tx: &str) -> TxReport {
     conn.transact(tx).unwrap_or_else(|error| panic!("{tx}\n{error}"))
 }
 
-/// Why a transaction is refused. It leaves no trace.
+/// Why a transaction is refused, which says what to do. It leaves no trace.
 #[track_caller]
 pub(crate) fn rejected(conn: &Connection, tx: &str) -> Error {
     let before = conn.db().basis_t();
@@ -66,6 +66,7 @@ pub(crate) fn rejected(conn: &Connection, tx: &str) -> Error {
         Ok(report) => panic!("{tx}\nwas accepted: {:?}", changes(&report)),
         Err(error) => {
             assert_eq!(conn.db().basis_t(), before, "{tx}\nwas refused, and left something");
+            assert!(error.hint().is_some(), "{tx}\nwhat is to be done? {error:?}");
             error
         }
     }

@@ -100,6 +100,14 @@ fn what_if() -> annals::Result<()> {
     let fuel = second.db_after.pull("[:boat/fuel]", (":boat/imo", 9001))?;
     assert_eq!(fuel.to_string(), "{:boat/fuel 2}");
     assert_eq!(conn.db().basis_t(), db.basis_t());
+
+    let then = conn.db().basis_t();
+    conn.transact("[[:db/add [:boat/imo 9001] :boat/fuel 90]]")?;
+    let branch = conn.db().as_of(then).with("[[:db/add [:boat/imo 9001] :boat/fuel 3]]")?;
+    assert_eq!((branch.t, branch.db_after.basis_t()), (then + 1, then + 1));
+    let later = branch.db_after.with("[[:db/cas [:boat/imo 9001] :boat/fuel 3 2]]")?;
+    let fuel = later.db_after.pull("[:boat/fuel]", (":boat/imo", 9001))?;
+    assert_eq!(fuel.to_string(), "{:boat/fuel 2}");
     Ok(())
 }
 

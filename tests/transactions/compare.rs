@@ -12,11 +12,19 @@ use annals::{Clock, Connection, Datom, Db, Edn, EntityId, Error, Options, Order,
 
 use crate::generate::{NOBODY, Step};
 use crate::judge::{self, Done};
-use crate::read::{Reasons, UNDECIDED};
+use crate::read::Reasons;
+use crate::requests::{Keys, MARKS, Moments, Sent};
+use crate::tempids::Lies;
 use crate::world::{FIRST, Fact, Id, Val, World};
+use crate::{extras, requests};
 
 /// How long work in the background may take.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// An id is a partition, then a counter of so many bits. Partition 0 is that of the schema, 3 of transactions.
+const COUNTER_BITS: u32 = 42;
+/// Where entities lie if nobody says otherwise.
+const USER: u64 = 4;
 
 /// A clock that stands where it is put.
 #[derive(Default)]
@@ -37,16 +45,16 @@ pub(crate) enum Subject {
 }
 
 impl Subject {
-    fn apply(&mut self, forms: Vec<Edn>, now: i64) -> Result<TxReport, Error> {
+    fn apply(&mut self, sent: &Sent, key: Option<&str>, now: i64) -> Result<TxReport, Error> {
         match self {
             Subject::With(db) => {
-                let report = db.with_at(forms, now)?;
+                let report = db.with_at(sent.forms.clone(), now)?;
                 *db = report.db_after.clone();
                 Ok(report)
             }
             Subject::Transact(conn, hand) => {
                 hand.0.store(now, Ordering::SeqCst);
-                conn.transact(forms)
+                conn.transact(sent.with_key(key))
             }
         }
     }
@@ -70,7 +78,8 @@ pub(crate) struct Ground {
 impl Ground {
     pub(crate) fn new() -> Ground {
         let hand = Arc::new(Hand::default());
-        let options = Options { clock: Arc::<Hand>::clone(&hand), ..Options::default() };
+        let options =
+            Options { clock: Arc::<Hand>::clone(&hand), code: extras::code(), ..Options::default() };
         let store = annals::connect_with("mem:", options).expect("a storage in memory");
         let empty = store.database("empty").expect("a database").db();
         let facts = empty.datoms(Order::Eavt, &[], None).expect("facts");
@@ -101,8 +110,6 @@ impl Ground {
 #[derive(Default)]
 pub(crate) struct Tally {
     pub(crate) accepted: usize,
-    /// Histories that ended early.
-    pub(crate) undecided: usize,
     /// Transactions by what they did, see [`Tally::accepts`].
     pub(crate) did: BTreeMap<&'static str, usize>,
     /// Refusals for one reason, by reason.
@@ -132,16 +139,22 @@ impl Tally {
             ),
             ("all was said already", !step.forms.is_empty() && done.added.len() + done.removed.len() == 1),
             ("three facts or more were retracted", done.removed.len() > 2),
+            (
+                "a command was carried out",
+                done.added.iter().any(|fact| fact.1 == before.own("db.tx/command")),
+            ),
+            ("an entity lies where it was wished", !done.places.is_empty()),
         ];
-        for (what, _) in did.into_iter().filter(|(_, did)| *did) {
-            *self.did.entry(what).or_default() += 1;
-        }
+        did.into_iter().filter(|(_, did)| *did).for_each(|(what, _)| self.note(what));
+    }
+
+    fn note(&mut self, what: &'static str) {
+        *self.did.entry(what).or_default() += 1;
     }
 
     /// Takes over what another run counted.
     pub(crate) fn add(&mut self, other: Tally) {
         self.accepted += other.accepted;
-        self.undecided += other.undecided;
         other.did.into_iter().for_each(|(what, n)| *self.did.entry(what).or_default() += n);
         other.refused.into_iter().for_each(|(why, n)| *self.refused.entry(why).or_default() += n);
     }
@@ -152,6 +165,8 @@ struct Course<'t> {
     subject: Subject,
     world: World,
     pairs: Pairs,
+    keys: Keys,
+    moments: Moments,
     tally: &'t mut Tally,
 }
 
@@ -162,21 +177,21 @@ pub(crate) fn run(
     next: &mut dyn FnMut(&World, usize) -> Option<Step>,
     tally: &mut Tally,
 ) -> Result<(), String> {
-    let mut course = Course { subject, world: ground.born().clone(), pairs: Pairs::default(), tally };
+    let (world, pairs, keys) = (ground.born().clone(), Pairs::default(), Keys::default());
+    let mut course = Course { subject, world, pairs, keys, moments: Moments::new(), tally };
     let mut at = 0;
-    let mut worlds = Vec::new();
     while let Some(step) = next(&course.world, at) {
         let said = course.step(&step, at);
-        let goes_on =
-            said.map_err(|why| format!("transaction {}: {}\n{why}", at + 1, course.pairs.shown(&step)))?;
-        if !goes_on {
-            break;
-        }
-        worlds.push((course.subject.db().basis_t(), course.world.clone()));
+        said.map_err(|why| {
+            let (forms, expect) = (course.written(&step.forms, false), course.written(&step.expect, false));
+            let shown = |forms| Edn::Vector(forms).to_string();
+            format!("transaction {}: {} {:?} {}\n{why}", at + 1, shown(forms), step.key, shown(expect))
+        })?;
+        course.moments.push((course.subject.db().basis_t(), course.world.clone()));
         at += 1;
     }
     let db = course.subject.db();
-    if let Some((t, world)) = worlds.get(worlds.len() / 2) {
+    if let Some((t, world)) = course.moments.get(course.moments.len() / 2) {
         course.pairs.same_facts(&db.as_of(*t), world).map_err(|why| format!("as of {t}: {why}"))?;
     }
     course.pairs.same_facts(&db, &course.world)?;
@@ -194,40 +209,93 @@ impl Course<'_> {
         Ok(())
     }
 
-    /// Gives a step to both sides. False if the history ends before it, because it is not decided what it does.
-    fn step(&mut self, step: &Step, at: usize) -> Result<bool, String> {
-        let ours = judge::transact(&self.world, &self.pairs.written(step, true), at, step.now);
-        if ours.as_ref().is_err_and(|reasons| reasons.contains(UNDECIDED)) {
-            self.tally.undecided += 1;
-            return Ok(false);
+    /// Gives a step to both sides. Keys and expectations go with durable requests only.
+    fn step(&mut self, step: &Step, at: usize) -> Result<(), String> {
+        let is_durable = matches!(self.subject, Subject::Transact(..));
+        let key = step.key.as_deref().filter(|_| is_durable);
+        let sent = Sent {
+            forms: self.written(&step.forms, false),
+            expect: if is_durable { self.written(&step.expect, false) } else { Vec::new() },
+        };
+        if let Some(key) = key
+            && let Some(first) = self.keys.sent(key).cloned()
+        {
+            return self.again(key, if step.again { first } else { sent }, step.now);
         }
-        let theirs = self.subject.apply(self.pairs.written(step, false), step.now);
+        let expected = if is_durable { self.written(&step.expect, true) } else { Vec::new() };
+        let unmet = requests::judge(&self.moments, &expected);
+        let ours = if unmet.is_empty() {
+            judge::transact(&self.world, &self.written(&step.forms, true), at, step.now)
+        } else {
+            Err(unmet)
+        };
+        let theirs = self.subject.apply(&sent, key, step.now);
+        if let Some(key) = key {
+            self.keys.keep(key, sent, theirs.clone());
+        }
         match (ours, theirs) {
             (Ok(done), Ok(report)) => {
                 self.pairs.report(&done, &report)?;
                 self.tally.accepts(&self.world, step, &done);
+                if is_durable && !step.expect.is_empty() {
+                    self.tally.note("an expectation was met");
+                }
                 self.world = done.world;
-                self.fill(step.now)?;
-                Ok(true)
+                self.fill(step.now)
             }
             (Err(reasons), Err(error)) => {
-                let told = told(&error);
-                if reasons.len() == 1 {
-                    *self.tally.refused.entry(reasons.first().cloned().unwrap_or_default()).or_default() += 1;
+                self.refused(&reasons, &error)?;
+                if key.is_some() {
+                    self.pairs.pair(judge::tx_of(at), EntityId::of_t(self.subject.db().basis_t()))?;
+                    self.world = judge::recorded(&self.world, at, step.now);
                 }
-                // The model tells all that is wrong, the database at least one of it.
-                let agree = !told.is_empty() && told.is_subset(&reasons);
-                if agree {
-                    Ok(true)
-                } else {
-                    Err(format!("refused for {told:?}, the model says {reasons:?}\n{error}"))
-                }
+                Ok(())
             }
             (Ok(_), Err(error)) => Err(format!("refused, and should be accepted: {error}")),
             (Err(reasons), Ok(report)) => {
                 Err(format!("accepted, the model says {reasons:?}\n{:?}", report.datoms))
             }
         }
+    }
+
+    /// Sends something with a key that was used.
+    fn again(&mut self, key: &str, sent: Sent, now: i64) -> Result<(), String> {
+        let before = self.subject.db().basis_t();
+        let answer = self.subject.apply(&sent, Some(key), now);
+        self.keys.again(key, &sent, &answer)?;
+        self.tally.note(if self.keys.sent(key) == Some(&sent) {
+            "was told again"
+        } else {
+            "a key was taken"
+        });
+        let after = self.subject.db().basis_t();
+        if before == after { Ok(()) } else { Err(format!("what is known is written again, as {after}")) }
+    }
+
+    /// Both sides refuse: for the same reasons, as far as the database tells them, and it says what to do.
+    fn refused(&mut self, reasons: &Reasons, error: &Error) -> Result<(), String> {
+        if let (Some(only), 1) = (reasons.first(), reasons.len()) {
+            *self.tally.refused.entry(only.clone()).or_default() += 1;
+        }
+        // The model tells all that is wrong, the database at least one of it.
+        let told = told(error);
+        if told.is_empty() || !told.is_subset(reasons) {
+            return Err(format!("refused for {told:?}, the model says {reasons:?}\n{error}"));
+        }
+        let hintless = || format!("{:?} says not what to do: {error}", error.keyword());
+        error.hint().map(drop).ok_or_else(hintless)
+    }
+
+    /// Forms as one side writes them.
+    fn written(&self, forms: &[Edn], ours: bool) -> Vec<Edn> {
+        let moment = |ago: i64| {
+            let last = self.moments.len().saturating_sub(1);
+            let at = last.saturating_sub(usize::try_from(ago).unwrap_or_default());
+            if ours { at as i64 } else { self.moments.get(at).map_or(0, |(t, _)| *t as i64) }
+        };
+        let entity = |id: i64| self.pairs.number(id, ours);
+        let number = |tag: &str, n: i64| if tag == "ago" { moment(n) } else { entity(n) };
+        forms.iter().map(|form| numbered(form, &number)).collect()
     }
 }
 
@@ -269,18 +337,13 @@ impl Pairs {
         Err(format!("entity {e} is {id}, but {e} was {ours:?} and {id} was {theirs:?}"))
     }
 
-    /// The forms as one side writes them.
-    fn written(&self, step: &Step, ours: bool) -> Vec<Edn> {
-        let number = |id: Id| match self.theirs.get(&id) {
+    /// What one side calls an entity.
+    fn number(&self, id: Id, ours: bool) -> i64 {
+        match self.theirs.get(&id) {
             Some(_) if ours => id,
             Some(e) => e.0 as i64,
             None => NOBODY,
-        };
-        step.forms.iter().map(|form| numbered(form, &number)).collect()
-    }
-
-    fn shown(&self, step: &Step) -> String {
-        Edn::Vector(self.written(step, false)).to_string()
+        }
     }
 
     /// An entity of the database; a negative number if it is new to the pairing.
@@ -314,10 +377,11 @@ impl Pairs {
         for (name, e) in &report.tempids {
             self.pair(done.tempids[name], *e).map_err(|why| format!("tempid {name:?}: {why}"))?;
         }
-        let of = |added: bool| report.datoms.iter().filter(move |datom| datom.added == added);
+        let said: Vec<&Datom> = report.datoms.iter().filter(|datom| !is_mark(&done.world, datom)).collect();
+        let of = |added: bool| said.iter().filter(move |datom| datom.added == added);
         let theirs =
             [true, false].map(|added| of(added).map(|datom| self.fact(datom)).collect::<BTreeSet<_>>());
-        if theirs[0].len() + theirs[1].len() != report.datoms.len() {
+        if theirs[0].len() + theirs[1].len() != said.len() {
             return Err(format!("a datom stands twice in {:?}", report.datoms));
         }
         let ours = [&done.added, &done.removed];
@@ -328,7 +392,22 @@ impl Pairs {
         let Some(pairing) = matched else {
             return Err(format!("datoms {theirs:?}\nthe model says {ours:?}"));
         };
-        pairing.iter().try_for_each(|(unknown, id)| self.pair(*id, EntityId(unknown.unsigned_abs())))
+        pairing.iter().try_for_each(|(unknown, id)| self.pair(*id, EntityId(unknown.unsigned_abs())))?;
+        done.places.iter().try_for_each(|(e, place)| self.lies(*e, *place))
+    }
+
+    /// A new entity lies where it was wished. Among schema and transactions nothing is put.
+    fn lies(&self, e: Id, place: Lies) -> Result<(), String> {
+        let of = |e: Id| self.theirs.get(&e).map_or(e as u64, |e| e.0);
+        let wanted = match place {
+            Lies::In(partition) => of(partition),
+            Lies::With(other) => match of(other) >> COUNTER_BITS {
+                0 | 3 => USER,
+                partition => partition,
+            },
+        };
+        let found = of(e) >> COUNTER_BITS;
+        if found == wanted { Ok(()) } else { Err(format!("{e} lies in {found}, not in {wanted}")) }
     }
 
     /// Every way to pair the new entities that no tempid names: each with one about which the same is said.
@@ -358,6 +437,7 @@ impl Pairs {
         let theirs: BTreeSet<Fact> = datoms
             .iter()
             .filter(|datom| datom.e.t().is_none() || self.ours.contains_key(&datom.e))
+            .filter(|datom| !is_mark(world, datom))
             .map(|datom| self.fact(datom))
             .collect();
         let ours: BTreeSet<Fact> = world.all().map(|(e, a, v)| (e, a, v.clone())).collect();
@@ -385,6 +465,11 @@ impl Pairs {
         }
         Ok(())
     }
+}
+
+/// True for a fact by which a request is recognised.
+fn is_mark(world: &World, datom: &Datom) -> bool {
+    MARKS.iter().any(|name| world.own(name) == datom.a.0 as Id)
 }
 
 /// What is said about each entity that is new: its facts, with all new entities alike.
@@ -433,12 +518,12 @@ fn renamed(facts: &BTreeSet<Fact>, pairing: &BTreeMap<Id, Id>) -> BTreeSet<Fact>
     facts.iter().map(|(e, a, v)| (id(*e, pairing), id(*a, pairing), value(v, pairing))).collect()
 }
 
-/// A form with `#e` entities put in.
-fn numbered(form: &Edn, number: &dyn Fn(Id) -> i64) -> Edn {
+/// A form with entities, `#e`, and moments, `#ago`, put in.
+fn numbered(form: &Edn, number: &dyn Fn(&str, i64) -> i64) -> Edn {
     let all = |parts: &[Edn]| parts.iter().map(|part| numbered(part, number)).collect();
     match form {
-        Edn::Tagged(_, id) => match **id {
-            Edn::Int(id) => Edn::Int(number(id)),
+        Edn::Tagged(tag, id) => match **id {
+            Edn::Int(id) => Edn::Int(number(tag.as_str(), id)),
             _ => form.clone(),
         },
         Edn::Vector(parts) => Edn::Vector(all(parts)),

@@ -10,12 +10,16 @@ use annals_tests::Random;
 
 use crate::judge::is_tx;
 use crate::world::{Attr, FIRST, Fact, Id, Shape, Val, World};
-use crate::{extras, mistakes};
+use crate::{extras, mistakes, requests};
 
-/// One transaction: its forms, and what the clock says.
+/// One transaction: its forms, what goes with them as a request, and what the clock says.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Step {
     pub(crate) forms: Vec<Edn>,
+    pub(crate) key: Option<String>,
+    /// It is what was sent with the key before, if something was, and not the forms.
+    pub(crate) again: bool,
+    pub(crate) expect: Vec<Edn>,
     pub(crate) now: i64,
 }
 
@@ -48,7 +52,7 @@ pub(crate) fn step(random: &mut Random, world: &World, step: usize) -> Step {
     if step == 0 {
         maker.schema(&mut forms);
         forms.extend(extras::schema());
-        return Step { forms, now };
+        return Step { forms, now, ..Step::default() };
     }
     for _ in 0..1 + maker.random.below(4) {
         maker.form(&mut forms);
@@ -59,6 +63,9 @@ pub(crate) fn step(random: &mut Random, world: &World, step: usize) -> Step {
     if maker.random.one_in(12) {
         forms.push(maker.moment(now));
     }
+    if maker.random.one_in(4) {
+        forms.push(maker.wish());
+    }
     maker.anchors(&mut forms);
     if maker.random.one_in(8) {
         forms.push(mistakes::form(&mut maker));
@@ -67,7 +74,9 @@ pub(crate) fn step(random: &mut Random, world: &World, step: usize) -> Step {
     for at in (1..forms.len()).rev() {
         forms.swap(at, maker.random.below(at + 1));
     }
-    Step { forms, now }
+    let (key, expect) = maker.request();
+    let again = maker.random.one_in(2);
+    Step { forms, key, again, expect, now }
 }
 
 /// An attribute with a name to call it by.
@@ -99,7 +108,9 @@ impl<'w> Maker<'w> {
             let name = (*names.get(step % names.len().max(1))?).clone();
             Some(Named { attr: attr.clone(), name })
         };
-        let is_extra = |e: &Id| world.ident(*e).is_some_and(|name| name.starts_with("x/"));
+        let is_extra = |e: &Id| {
+            world.ident(*e).is_some_and(|name| name.starts_with("x/") || name.starts_with("db.part/"))
+        };
         let is_plain = |e: &Id| !is_tx(*e) && world.attr(*e).is_none() && !is_extra(e);
         let (txs, others): (Vec<Id>, Vec<Id>) =
             world.ids.iter().filter(|e| **e >= FIRST).partition(|e| is_tx(**e));
@@ -434,6 +445,40 @@ impl<'w> Maker<'w> {
             parts[0] = Edn::keyword(opposite);
         }
         forms.push(Edn::Vector(parts));
+    }
+
+    /// Where a tempid is to lie.
+    fn wish(&mut self) -> Edn {
+        let temp = self.tempid(true);
+        if self.random.one_in(2) {
+            let partition = match self.random.below(12) {
+                0 => "db.part/db",
+                1 => "a/num",
+                2 | 3 => "db.part/user",
+                _ => "db.part/x",
+            };
+            return map([("db/force-partition", Edn::Map([(temp, Edn::keyword(partition))].into()))]);
+        }
+        let other = if self.random.one_in(2) { self.existing() } else { self.tempid(true) };
+        let mut wishes = vec![(temp.clone(), other.clone())];
+        if self.random.one_in(6) && matches!(other, Edn::String(_)) {
+            wishes.push((other, temp));
+        }
+        map([("db/match-partition", Edn::Map(wishes.into_iter().collect()))])
+    }
+
+    /// A key of a few, and what is expected.
+    fn request(&mut self) -> (Option<String>, Vec<Edn>) {
+        let key = self.random.one_in(3).then(|| self.random.of(&["k", "l", "m"]).to_string());
+        let mut expect = Vec::new();
+        while self.random.one_in(4) {
+            let named = self.random.of(&self.attrs).clone();
+            let is_plain = !["ref", "tuple"].contains(&named.attr.ty.as_str());
+            let v = if is_plain { self.scalar(&named.attr) } else { Edn::Nil };
+            let attr = (named.name.as_str(), named.attr.many && is_plain);
+            expect.extend(requests::expectation(self.random, &self.entities, attr, v));
+        }
+        (key, expect)
     }
 
     /// An instant that the transaction states for itself.

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use annals::Edn;
 
 use crate::read::{Ask, Reasons, Said};
-use crate::tempids::{entity, settled};
+use crate::tempids::{Lies, Settled, entity, settled};
 use crate::world::{FIRST, Fact, Id, PART_DB, Val, World, keyword};
 use crate::{alter, extras, read, tempids};
 
@@ -20,6 +20,8 @@ const PER_STEP: Id = 1000;
 pub(crate) struct Done {
     pub(crate) world: World,
     pub(crate) tempids: BTreeMap<String, Id>,
+    /// Where new entities lie, if somebody wished.
+    pub(crate) places: BTreeMap<Id, Lies>,
     pub(crate) added: BTreeSet<Fact>,
     pub(crate) removed: BTreeSet<Fact>,
 }
@@ -38,7 +40,7 @@ pub(crate) fn is_tx(e: Id) -> bool {
 pub(crate) fn transact(before: &World, forms: &[Edn], step: usize, now: i64) -> Result<Done, Reasons> {
     let tx = tx_of(step);
     let said = read::read(before, forms, tx)?;
-    let temps = tempids::settle(before, &said, PER_STEP * (step as Id + 1))?;
+    let Settled { entities: temps, places } = tempids::settle(before, &said, PER_STEP * (step as Id + 1))?;
     let claims = Claims::of(before, &said, &temps)?;
     let instant = instant(before, &claims, tx, now)?;
     let mut world = net(before, claims, (tx, instant))?;
@@ -54,10 +56,20 @@ pub(crate) fn transact(before: &World, forms: &[Edn], step: usize, now: i64) -> 
     }
     refuse(alter::judge(before, &world, &added, &removed))?;
     let ensured = said.ensured.iter().map(|(e, _)| entity(e, &temps));
-    refuse(extras::judge(&world, ensured))?;
+    refuse(extras::judge(&world, ensured, &said.promised))?;
     let named = said.temps.iter().zip(&temps).filter_map(|(temp, e)| Some((temp.name.clone()?, *e)));
     let tempids = named.chain([("datomic.tx".to_owned(), tx)]).collect();
-    Ok(Done { world, tempids, added, removed })
+    Ok(Done { world, tempids, places, added, removed })
+}
+
+/// What a refusal that is recorded leaves: a transaction that says nothing.
+pub(crate) fn recorded(before: &World, step: usize, now: i64) -> World {
+    let (mut world, tx) = (before.clone(), tx_of(step));
+    world.instant = now.max(before.instant);
+    world.ids.insert(tx);
+    let instant = Val::Is(Edn::Inst(world.instant));
+    world.say(tx, before.own("db/txInstant")).insert(instant);
+    world
 }
 
 fn refuse(reasons: Reasons) -> Result<(), Reasons> {

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use annals::Edn;
 
 use crate::extras;
-use crate::world::{Attr, Id, Shape, Val, World};
+use crate::world::{Attr, Id, PART_DB, Shape, Val, World};
 
 /// An entity, or the tempid of one.
 #[derive(Clone, Debug, PartialEq)]
@@ -57,13 +57,23 @@ pub(crate) struct Said {
     pub(crate) temps: Vec<Temp>,
     /// Entities and the specs they are to fit.
     pub(crate) ensured: Vec<(Who, Id)>,
+    /// Entities of which a command promises something.
+    pub(crate) promised: Vec<Id>,
+    /// Where tempids are to lie.
+    pub(crate) wishes: Vec<(usize, Place)>,
+}
+
+/// Where a new entity is to lie.
+#[derive(Clone, Debug)]
+pub(crate) enum Place {
+    /// In a partition, by its entity.
+    In(Id),
+    /// Where another entity is.
+    With(Who),
 }
 
 /// Why a transaction is refused: keywords without `db.error/`.
 pub(crate) type Reasons = BTreeSet<String>;
-
-/// A reason that is none: here the database does not do what it should in every case, and the history ends before.
-pub(crate) const UNDECIDED: &str = "undecided";
 
 type Read<V> = Result<V, &'static str>;
 
@@ -94,6 +104,9 @@ impl<'w> Reader<'w> {
 
     fn form(&mut self, form: &Edn) {
         match form {
+            Edn::Map(pairs) if pairs.keys().any(is_wish) => {
+                pairs.iter().for_each(|(key, wishes)| self.wishes(key, wishes));
+            }
             Edn::Map(_) => drop(self.map(form)),
             Edn::Vector(parts) | Edn::List(parts) => self.list(parts),
             _ => self.refuse("invalid-tx-data"),
@@ -117,7 +130,8 @@ impl<'w> Reader<'w> {
             }
             ("retractEntity", [e]) => self.retract_entity(e),
             ("cas", [e, a, old, new]) => self.swap(e, a, old, new),
-            ("add" | "retract" | "retractEntity" | "cas", _) => {
+            ("command", [name, args]) => self.command(name, args),
+            ("add" | "retract" | "retractEntity" | "cas" | "command", _) => {
                 self.refuse("invalid-tx-data");
             }
             _ => match extras::call(self.world, parts) {
@@ -125,6 +139,44 @@ impl<'w> Reader<'w> {
                 Err(reason) => self.refuse(reason),
             },
         }
+    }
+
+    fn command(&mut self, name: &Edn, args: &Edn) {
+        if !self.said.promised.is_empty() {
+            return self.refuse("invalid-tx-data");
+        }
+        let done = extras::carried_out(self.world, name, args);
+        let Some((forms, command, e)) = self.keep(done) else { return };
+        self.said.promised.push(e);
+        let (tx, a) = (Who::Is(self.tx), self.world.own("db.tx/command"));
+        self.said.facts.push(SaidFact { added: true, e: tx, a, v: What::Ref(Who::Is(command)) });
+        forms.iter().for_each(|form| self.form(form));
+    }
+
+    fn wishes(&mut self, key: &Edn, wishes: &Edn) {
+        let Edn::Map(pairs) = wishes else { return self.refuse("invalid-tx-data") };
+        for (tempid, place) in pairs {
+            let temp = match self.entity(tempid) {
+                Ok(Who::Temp(temp)) => Ok(temp),
+                Ok(Who::Is(_)) => Err("invalid-tx-data"),
+                Err(reason) => Err(reason),
+            };
+            let place = if *key == Edn::keyword("db/force-partition") {
+                self.partition(place).map(Place::In)
+            } else {
+                self.entity(place).map(Place::With)
+            };
+            let (temp, place) = (self.keep(temp), self.keep(place));
+            self.said.wishes.extend(temp.zip(place));
+        }
+    }
+
+    fn partition(&self, name: &Edn) -> Read<Id> {
+        let e = self.find(name)?.ok_or("not-an-entity")?;
+        let listed = self.world.values(PART_DB, self.world.own("db.install/partition"));
+        let is_listed = listed.into_iter().any(|v| *v == Val::Ref(e));
+        let kept = ["db.part/db", "db.part/tx"].map(|name| self.world.own(name));
+        if is_listed && !kept.contains(&e) { Ok(e) } else { Err("not-a-partition") }
     }
 
     fn fact(&mut self, added: bool, e: &Edn, a: &Edn, v: &Edn) {
@@ -358,6 +410,10 @@ impl<'w> Reader<'w> {
         // It asks for a check, and has no values.
         if attr.id == self.world.own("db/ensure") { Err("invalid-tx-data") } else { Ok(attr) }
     }
+}
+
+fn is_wish(key: &Edn) -> bool {
+    ["db/force-partition", "db/match-partition"].map(Edn::keyword).contains(key)
 }
 
 fn attribute<'w>(world: &'w World, name: &Edn) -> Read<&'w Attr> {

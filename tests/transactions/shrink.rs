@@ -15,7 +15,7 @@ pub(crate) fn smallest(mut steps: Vec<Step>, fails: &mut dyn FnMut(&[Step]) -> b
     }
 }
 
-/// Every history that is this one less something: an end, the forms of a step, a form, a part of a form.
+/// Every history that is this one less something: an end, the key and the expectations of a step, its forms, a form, a part of a form.
 fn cuts(steps: &[Step]) -> impl Iterator<Item = Vec<Step>> + '_ {
     let shorter = steps.split_last().map(|(_, rest)| rest.to_vec());
     let with = |at: usize, forms: Vec<Edn>| {
@@ -23,13 +23,19 @@ fn cuts(steps: &[Step]) -> impl Iterator<Item = Vec<Step>> + '_ {
         steps[at].forms = forms;
         steps
     };
+    let plain = steps.iter().enumerate().filter(|(_, step)| step.key.is_some() || !step.expect.is_empty());
+    let plain = plain.map(|(at, step)| {
+        let mut steps = steps.to_vec();
+        steps[at] = Step { forms: step.forms.clone(), now: step.now, ..Step::default() };
+        steps
+    });
     let emptied =
         (0..steps.len()).filter(|at| !steps[*at].forms.is_empty()).map(move |at| with(at, Vec::new()));
     let parts = (0..steps.len()).flat_map(move |at| {
         let forms = Edn::Vector(steps[at].forms.clone());
         less(&forms).into_iter().filter_map(move |forms| Some(with(at, forms.as_seq()?.to_vec())))
     });
-    shorter.into_iter().chain(emptied).chain(parts)
+    shorter.into_iter().chain(plain).chain(emptied).chain(parts)
 }
 
 /// The same without one of its parts, and with one of its parts made less.

@@ -4,21 +4,44 @@
 
 use std::collections::BTreeMap;
 
-use crate::read::{Reasons, Said, SaidFact, UNDECIDED, What, Who};
+use crate::read::{Place, Reasons, Said, SaidFact, What, Who};
 use crate::world::{Id, Val, World};
 
-/// The entities of all tempids. New ones get the numbers from `next` on.
-pub(crate) fn settle(before: &World, said: &Said, next: Id) -> Result<Vec<Id>, Reasons> {
+/// What every tempid became.
+pub(crate) struct Settled {
+    /// The entities of all tempids. A map that says nothing and is not referred to has none, and needs none.
+    pub(crate) entities: Vec<Id>,
+    /// Where new entities are to lie, as far as somebody wished.
+    pub(crate) places: BTreeMap<Id, Lies>,
+}
+
+/// Where an entity lies.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Lies {
+    /// In the partition that is this entity.
+    In(Id),
+    /// In that of this entity, which was there before.
+    With(Id),
+}
+
+/// Settles all tempids. New ones get the numbers from `next` on.
+pub(crate) fn settle(before: &World, said: &Said, next: Id) -> Result<Settled, Reasons> {
     let count = said.temps.len();
     let mut classes = Classes { class: (0..count).collect(), entity: vec![None; count] };
     let mut reasons = Reasons::new();
-    if let Err(Clash { late }) = classes.rounds(before, said) {
-        // Whether a tempid that is known may be given, by way of another tempid, an identity that somebody else has and
-        // gives up, depends on how it is written. It should be refused, as it is when the entity's id is written.
-        reasons.insert(if late { UNDECIDED } else { "unique-conflict" }.to_owned());
+    if classes.rounds(before, said).is_err() {
+        reasons.insert("unique-conflict".to_owned());
     }
-    let mut next = next;
+    let found = classes.entity.clone();
+    let (mut next, mut places) = (next, BTreeMap::new());
     for temp in 0..count {
+        if found[classes.class[temp]].is_some() {
+            continue;
+        }
+        match lies(&said.wishes, &classes.class, &found, temp) {
+            Ok(place) => places.extend(place.map(|place| (classes.class[temp], place))),
+            Err(reason) => drop(reasons.insert(reason.to_owned())),
+        }
         if classes.entity[classes.class[temp]].is_some() {
             continue;
         }
@@ -30,11 +53,37 @@ pub(crate) fn settle(before: &World, said: &Said, next: Id) -> Result<Vec<Id>, R
             reasons.insert("tempid-not-an-entity".to_owned());
         }
     }
-    if reasons.is_empty() {
-        // A map that says nothing and is not referred to has no entity, and none is needed.
-        Ok((0..count).map(|temp| classes.entity[classes.class[temp]].unwrap_or(Id::MIN)).collect())
-    } else {
-        Err(reasons)
+    if !reasons.is_empty() {
+        return Err(reasons);
+    }
+    let placed = |(class, place): (usize, Lies)| Some((classes.entity[class]?, place));
+    Ok(Settled {
+        places: places.into_iter().filter_map(placed).collect(),
+        entities: (0..count).map(|temp| classes.entity[classes.class[temp]].unwrap_or(Id::MIN)).collect(),
+    })
+}
+
+/// Where a tempid without an entity is to lie: the first wish for it counts, and leads on to other tempids.
+fn lies(
+    wishes: &[(usize, Place)],
+    class: &[usize],
+    found: &[Option<Id>],
+    temp: usize,
+) -> Result<Option<Lies>, &'static str> {
+    let mut seen = vec![class[temp]];
+    loop {
+        let at = seen[seen.len() - 1];
+        let Some((_, place)) = wishes.iter().find(|(temp, _)| class[*temp] == at) else { return Ok(None) };
+        let other = match place {
+            Place::In(partition) => return Ok(Some(Lies::In(*partition))),
+            Place::With(Who::Is(e)) => return Ok(Some(Lies::With(*e))),
+            Place::With(Who::Temp(other)) => class[*other],
+        };
+        match found[other] {
+            Some(e) => return Ok(Some(Lies::With(e))),
+            None if seen.contains(&other) => return Err("cycle-in-affinity"),
+            None => seen.push(other),
+        }
     }
 }
 
@@ -56,19 +105,15 @@ pub(crate) fn entity(who: &Who, temps: &[Id]) -> Id {
     }
 }
 
-/// A unique value that a tempid is given; late, if it is an entity that another tempid stands for.
+/// A unique value that a tempid is given.
 struct Claim {
     temp: usize,
     a: Id,
     v: Val,
-    late: bool,
 }
 
 /// A tempid would be two entities.
-#[derive(Clone, Copy)]
-struct Clash {
-    late: bool,
-}
+struct Clash;
 
 struct Classes {
     /// The class of each tempid, by the number of one of its members.
@@ -96,13 +141,12 @@ impl Classes {
     fn round(&mut self, before: &World, claims: Vec<Claim>) -> Result<bool, Clash> {
         let mut news = false;
         let mut first: BTreeMap<(Id, Val), usize> = BTreeMap::new();
-        for Claim { temp, a, v, late } in claims {
-            let clash = Clash { late };
+        for Claim { temp, a, v } in claims {
             if let Some(holder) = before.holders(a, &v).first() {
-                news |= self.bind(temp, *holder).ok_or(clash)?;
+                news |= self.bind(temp, *holder).ok_or(Clash)?;
             }
             let other = *first.entry((a, v)).or_insert(temp);
-            news |= self.unite(other, temp).ok_or(clash)?;
+            news |= self.unite(other, temp).ok_or(Clash)?;
         }
         Ok(news)
     }
@@ -117,8 +161,7 @@ impl Classes {
         let known = self.known();
         let claim = |fact: &SaidFact| match fact.e {
             Who::Temp(temp) if fact.added && before.attr(fact.a)?.identity => {
-                let late = matches!(fact.v, What::Ref(Who::Temp(_)));
-                Some(Claim { temp, a: fact.a, v: settled(&fact.v, &known), late })
+                Some(Claim { temp, a: fact.a, v: settled(&fact.v, &known) })
             }
             _ => None,
         };
@@ -141,12 +184,7 @@ impl Classes {
             for temp in nobody {
                 let of = |member: &Id| given.get(&(self.class[temp], *member)).cloned().map(Some);
                 let tuple: Option<Vec<Option<Val>>> = members.iter().map(of).collect();
-                claims.extend(tuple.map(|tuple| Claim {
-                    temp,
-                    a: *composite,
-                    v: Val::Tuple(tuple),
-                    late: false,
-                }));
+                claims.extend(tuple.map(|tuple| Claim { temp, a: *composite, v: Val::Tuple(tuple) }));
             }
         }
         claims

@@ -53,6 +53,8 @@ struct WhatIf {
     db: Db,
     /// How many transactions were tried.
     count: usize,
+    /// The moment that was looked at before, and is again afterwards.
+    left: Option<Moment>,
 }
 
 /// A page of an answer that was shown, and what goes on from it.

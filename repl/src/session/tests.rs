@@ -236,6 +236,23 @@ fn a_command_that_is_not_there_or_not_right_is_pointed_at() {
 }
 
 #[test]
+fn a_what_if_begins_at_the_moment_that_is_looked_at() {
+    let mut session = with_sample("git-small");
+    let size = format!("{SIZE} \"README.md\"");
+    says(&mut session, ".as-of 20");
+    let then = says(&mut session, &size);
+    let tried = says(&mut session, ".with [{:file/path \"README.md\" :file/size 1}]");
+    assert!(tried.contains(":t 21"), "{tried}");
+    assert_eq!(says(&mut session, &size), "1");
+    says(&mut session, ".with [{:file/path \"README.md\" :file/size 2}]");
+    assert_eq!(says(&mut session, &size), "2");
+    assert!(session.prompt().ends_with(" what-if 2> "), "{}", session.prompt());
+    says(&mut session, ".drop");
+    assert!(session.prompt().ends_with(" as-of 20> "), "{}", session.prompt());
+    assert_eq!(says(&mut session, &size), then);
+}
+
+#[test]
 fn a_difference_has_two_directions() {
     let mut session = with_sample("git-small");
     let there = says(&mut session, ".diff 5 9");

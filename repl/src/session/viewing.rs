@@ -44,11 +44,16 @@ pub(super) fn with(session: &mut Session, argument: Argument<'_>, out: &mut dyn 
     if argument.text.is_empty() {
         return Err(misused("with", argument));
     }
-    let report = session.base().with(argument.text);
+    let moment = session.view.as_of.clone();
+    let base = session.base();
+    let base = moment.as_ref().map_or(base.clone(), |moment| base.as_of(moment.point));
+    let report = base.with(argument.text);
     let report = report.map_err(|error| Problem::from(error).shifted(argument.offset))?;
     report::print(&report, false, &session.style, out)?;
-    let count = session.what_if.as_ref().map_or(0, |what_if| what_if.count) + 1;
-    session.what_if = Some(WhatIf { db: report.db_after, count });
+    let (count, left) = session.what_if.take().map_or((0, None), |what_if| (what_if.count, what_if.left));
+    session.what_if = Some(WhatIf { db: report.db_after, count: count + 1, left: left.or(moment) });
+    // What was tried comes after the moment, and is to be seen.
+    session.view.as_of = None;
     session.remark(out, "nothing was written; `.drop` goes back")?;
     Ok(Flow::Go)
 }
@@ -59,7 +64,10 @@ pub(super) fn drop(session: &mut Session, argument: Argument<'_>, out: &mut dyn 
         return Err(misused("drop", argument));
     }
     match session.what_if.take() {
-        Some(_) => session.remark(out, "back to what was written")?,
+        Some(what_if) => {
+            session.view.as_of = session.view.as_of.take().or(what_if.left);
+            session.remark(out, "back to what was written")?;
+        }
         None => session.remark(out, "nothing was being tried")?,
     }
     Ok(Flow::Go)

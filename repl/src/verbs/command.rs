@@ -6,7 +6,7 @@ use annals::edn::{self, FormKind};
 use annals::suggest::did_you_mean;
 use annals::{Db, Edn, Form, TxData};
 
-use super::write::{Written, request, send};
+use super::write::{Written, ground, request, send};
 use super::{open, output, shifted, storage, text, told};
 use crate::cli::CommandArgs;
 use crate::problem::{Problem, Result};
@@ -26,8 +26,8 @@ pub fn run(args: CommandArgs, settings: &Settings, terminal: &Terminal) -> Resul
     let form = edn::read_one(&given).map_err(|error| explained(annals::Error::from(error).into()))?;
     let conn = open(storage(own.as_deref(), settings)?, settings)?;
     let data = call(&name, form);
-    let written = if args.dry_run {
-        conn.db().with(data).map(Written::Tried)
+    let written = if args.trial.dry_run {
+        ground(&conn, &args.trial)?.with(data).map(Written::Tried)
     } else {
         send(&conn, request(data, &args.request)?, args.request.later)
     };

@@ -4,6 +4,7 @@ use std::io::Write;
 
 use annals::TimePoint;
 
+use super::write::past;
 use super::{open, output, storage, view};
 use crate::cli::{CommandsArgs, LogArgs, RequestsArgs, SchemaArgs, StatsArgs};
 use crate::present::{Shown, commands as catalogue, datoms, requests as outcomes, schema as attributes};
@@ -36,7 +37,8 @@ pub fn schema(args: SchemaArgs, settings: &Settings, terminal: &Terminal) -> Res
 /// `annals commands`
 pub fn commands(args: CommandsArgs, settings: &Settings, terminal: &Terminal) -> Result<()> {
     let conn = open(storage(args.storage.as_deref(), settings)?, settings)?;
-    print(Shown::Rows(catalogue::sheet(&conn.db().commands()?)), settings, terminal)
+    let db = past(&conn, args.as_of.as_deref())?;
+    print(Shown::Rows(catalogue::sheet(&db.commands()?)), settings, terminal)
 }
 
 /// `annals requests`

@@ -4,7 +4,7 @@ use std::io::Write;
 
 use annals::TxData;
 
-use super::write::{Written, request, send};
+use super::write::{Written, ground, request, send};
 use super::{names, open, open_or_make, output, shifted, storage, text, told};
 use crate::cli::TransactArgs;
 use crate::problem::{Problem, Result};
@@ -17,9 +17,10 @@ pub fn run(args: TransactArgs, settings: &Settings, terminal: &Terminal) -> Resu
     let data = text(data, args.file, "transaction")?;
     let request = request(TxData::from(&data), &args.request)?;
     let address = storage(own.as_deref(), settings)?;
-    let conn = if args.dry_run { open(address, settings)? } else { open_or_make(address, settings)? };
-    let written = if args.dry_run {
-        conn.db().with(&data).map(Written::Tried)
+    let is_trial = args.trial.dry_run;
+    let conn = if is_trial { open(address, settings)? } else { open_or_make(address, settings)? };
+    let written = if is_trial {
+        ground(&conn, &args.trial)?.with(&data).map(Written::Tried)
     } else {
         send(&conn, request, args.request.later)
     };

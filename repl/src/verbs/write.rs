@@ -3,11 +3,12 @@
 use std::io::Write;
 use std::time::Duration;
 
-use annals::{Connection, RequestStatus, TxData, TxReport, TxRequest, edn};
+use annals::{Connection, Db, RequestStatus, TxData, TxReport, TxRequest, edn};
 
-use crate::cli::RequestArgs;
+use crate::cli::{RequestArgs, TrialArgs};
 use crate::present::{Style, report, requests};
 use crate::problem::{Problem, Result};
+use crate::view::{Moment, View};
 
 /// What came of something to write.
 pub(super) enum Written {
@@ -43,6 +44,17 @@ pub(super) fn request(data: TxData, args: &RequestArgs) -> Result<TxRequest> {
         request = request.expect(form.to_edn());
     }
     Ok(request)
+}
+
+/// Where something is tried: now, or at a moment of the past.
+pub(super) fn ground(conn: &Connection, trial: &TrialArgs) -> Result<Db> {
+    past(conn, trial.as_of.as_deref())
+}
+
+/// The database as of a moment, if there is one.
+pub(super) fn past(conn: &Connection, moment: Option<&str>) -> Result<Db> {
+    let view = View { as_of: moment.map(Moment::parse).transpose()?, ..View::default() };
+    Ok(view.of(&conn.db()))
 }
 
 /// Carries a request out, or with `later` takes it in.

@@ -6,14 +6,14 @@ use super::expect::keyed;
 use super::transact::{accepted, outcome, reply, request};
 use crate::ask::Ask;
 use crate::fields::{Body, Fields};
+use crate::params;
 use crate::problem::Problem;
 use crate::reply::{Doc, Reply};
+use crate::view::Moment;
 
-/// The catalogue.
+/// The catalogue, as it is or as it was.
 pub(crate) fn list(ask: &Ask) -> Result<Reply, Problem> {
-    let db = ask.now()?;
-    let _ = ask.known.basis.set(db.basis_t());
-    let commands = db.commands()?;
+    let commands = ask.lens(&mut Fields::default())?.db.commands()?;
     Ok(Reply::doc(Doc::List(commands.iter().map(command_doc).collect())))
 }
 
@@ -28,7 +28,7 @@ fn command_doc(command: &CommandInfo) -> Doc {
     Doc::Map(fields)
 }
 
-/// Runs a command: the body is its arguments, by name. With `dry-run` nothing is kept.
+/// Runs a command: the body is its arguments, by name. With `dry-run` nothing is kept, and `as-of` says at which moment.
 pub(crate) fn run(ask: &Ask) -> Result<Reply, Problem> {
     let name = Edn::keyword(ask.part("name").trim_start_matches(':'));
     let args = match ask.body()? {
@@ -43,8 +43,13 @@ pub(crate) fn run(ask: &Ask) -> Result<Reply, Problem> {
     };
     let tx = Edn::Vector(vec![Edn::Vector(vec![Edn::keyword("db/command"), name, args])]);
     if ask.params.flag("dry-run")? {
-        let report = ask.now()?.with(tx)?;
+        let now = ask.now()?;
+        let report = Moment::of_params(&ask.params)?.of(&now).db.with(tx)?;
         return Ok(Reply::doc(ran_doc("would-commit", &report)));
+    }
+    if let Some(moment) = ask.params.get("as-of") {
+        return Err(params::bad("as-of", moment, "for commands that are carried out")
+            .hint("a command is carried out now; `dry-run` tells what it would have done then"));
     }
     let request = request(ask, tx, &mut Fields::default())?;
     if ask.is_async {

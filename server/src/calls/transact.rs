@@ -96,7 +96,7 @@ pub(super) fn accepted(
     Ok(reply)
 }
 
-/// What the transaction would do, over any view of the past.
+/// What the transaction would do, now or at a moment of the past.
 pub(crate) fn with(ask: &Ask) -> Result<Reply, Problem> {
     let (tx, mut fields, written) = tx_of(ask)?;
     let lens = ask.lens(&mut fields)?;
@@ -150,9 +150,8 @@ pub(super) fn report_doc(report: &TxReport) -> Doc {
     let datoms = report.datoms.iter().map(|datom| Edn::Vector(datom_row(datom, name(datom))));
     let tempids = report.tempids.iter().map(|(tempid, e)| (Edn::string(tempid.as_str()), Edn::from(*e)));
     Doc::Map(vec![
-        // Told by t, for a report that is told again has views of a later basis.
-        ("db-before", basis(report.t.saturating_sub(1))),
-        ("db-after", basis(report.t)),
+        ("db-before", basis(report.db_before.basis_t())),
+        ("db-after", basis(report.db_after.basis_t())),
         ("t", report.t.into()),
         ("tx", Edn::from(report.tx).into()),
         ("instant", Edn::Inst(report.instant).into()),

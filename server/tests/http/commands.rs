@@ -98,6 +98,28 @@ fn a_dry_run_tells_what_would_be_and_keeps_nothing() {
 }
 
 #[test]
+fn a_dry_run_can_be_of_any_moment() {
+    let site = bank();
+    assert_eq!(transfer(&site, "12.00", &[]).ok().json()["t"], 4);
+    let body = json!({"from": A, "to": B, "amount": "2.50"}).to_string();
+    let at = |more: &str| site.post_json(&format!("{TRANSFER}?{more}"), &body);
+    assert_eq!(at("dry-run").status, 409, "there is not so much left");
+    let then = at("dry-run&as-of=3").ok().json();
+    assert_eq!((&then["status"], &then["t"]), (&json!("would-commit"), &json!(4)));
+    assert_eq!(at("dry-run&as-of=0").status, 404, "there was no such command");
+    for wrong in ["as-of=3", "dry-run&as-of=yesterday", "dry-run&since=3"] {
+        assert_eq!(at(wrong).status, 400, "{wrong}");
+    }
+    let names = |address: &str| {
+        let Value::Array(all) = site.get_json(address).ok().json() else { panic!("{address}") };
+        all.iter().map(|command| command["name"].clone()).collect::<Vec<_>>()
+    };
+    assert!(names("/v1/db/main/commands?as-of=0").is_empty());
+    assert_eq!(names("/v1/db/main/commands?as-of=3").len(), 2);
+    assert_eq!(site.get("/v1/db/main").basis_t(), 4);
+}
+
+#[test]
 fn all_that_is_wrong_with_the_arguments_is_one_answer() {
     let site = bank();
     let reply = site.post_json(TRANSFER, r#"{"from": "x", "amount": "0.00", "more": 1}"#);

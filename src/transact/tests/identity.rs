@@ -117,6 +117,22 @@ fn check_14_an_identity_that_refers_to_an_upsert_upserts_too() {
     assert_eq!(report.tempids["n"], kim);
 }
 
+/// An identity that is a reference is somebody else's, whether the target's id is written or a tempid for it.
+#[test]
+fn a_known_tempid_does_not_take_the_identity_of_another() {
+    let harbour = Harbour::new(
+        "[{:db/id \"osl\" :port/code \"OSL\"} {:db/id \"kim\" :agent/port \"osl\"} {:db/id \"bo\" :crew/badge \"1\"}]",
+    );
+    let taking = "{:db/id \"t\" :crew/badge \"1\" :agent/port";
+    for give_up in ["", "[:db/retractEntity $kim]", "[:db/retract $kim :agent/port $osl]"] {
+        for target in ["$osl", "\"p\"", "[:port/code \"OSL\"]"] {
+            let tx = format!("[{taking} {target}}} {{:db/id \"p\" :port/code \"OSL\"}} {give_up}]");
+            let error = harbour.refused(&tx, "unique-conflict");
+            assert!(error.message().contains("one tempid would be two entities"), "{tx}: {error}");
+        }
+    }
+}
+
 #[test]
 fn identities_that_refer_to_one_new_entity_are_one() {
     let mut harbour = Harbour::new("[]");

@@ -99,7 +99,7 @@ impl Harbour {
         report
     }
 
-    /// A transaction that must be refused with this keyword, and leave no trace.
+    /// A transaction that must be refused with this keyword and say what to do, and leave no trace.
     pub(super) fn refused(&self, tx: &str, keyword: &str) -> Error {
         let basis = self.db.basis_t();
         let error = match self.attempt(tx) {
@@ -108,6 +108,7 @@ impl Harbour {
         };
         assert_eq!(error.keyword(), format!("db.error/{keyword}"), "{tx}: {error:?}");
         assert_eq!(self.db.basis_t(), basis);
+        assert!(error.hint().is_some(), "{tx}: what is to be done? {error:?}");
         error
     }
 

@@ -78,15 +78,43 @@ fn check_83_a_history_cannot_be_added_to() {
     );
 }
 
+/// In Datomic what is added is cut off.
 #[test]
-fn check_84_with_on_the_past_is_cut_by_it() {
-    let (harbour, first, _) = two_moments();
+fn check_84_with_on_the_past_is_a_branch_of_it() {
+    let (mut harbour, first, _) = two_moments();
+    harbour.ok("[{:db/id \"late\" :port/code \"BGO\"} {:db/id $b :boat/imo 7}]");
     let b = harbour.names["b"];
-    let report =
-        harbour.db.as_of(first).with_at(format!("[[:db/add {b} :boat/fuel 99]]"), NOON + 9 * SECOND).unwrap();
-    assert_eq!(values(&report.db_after, b, "boat/fuel"), ["10"]);
-    assert_eq!(values(&report.db_after.unfiltered(), b, "boat/fuel"), ["99"]);
-    assert_eq!(report.db_after.as_of_t(), Some(first));
+    let then = harbour.db.as_of(first);
+    let with = |db: &crate::Db, tx: &str| db.with_at(tx, NOON + 9 * SECOND).unwrap();
+    let one = with(&then, &format!("[[:db/cas {b} :boat/fuel 10 99] {{:db/id \"p\" :port/code \"BGO\"}}]"));
+    assert_eq!((one.t, one.db_before.basis_t(), one.db_after.basis_t()), (first + 1, first, first + 1));
+    assert_eq!((one.db_after.as_of_t(), one.instant), (None, NOON + 9 * SECOND));
+    assert_eq!(values(&one.db_after, b, "boat/fuel"), ["99"]);
+    assert_eq!(values(&one.db_before, b, "boat/fuel"), ["10"]);
+    // The port that came later is none here, and its id is not given twice.
+    assert!(one.tempids["p"] > harbour.names["late"]);
+    assert_eq!(one.db_after.entid((":port/code", "BGO")).unwrap(), Some(one.tempids["p"]));
+    // It goes on from there, and knows its own past.
+    let two = with(&one.db_after, &format!("[{{:db/id {b} :boat/fuel 98 :boat/imo 7}}]"));
+    assert_eq!(values(&two.db_after, b, "boat/fuel"), ["98"]);
+    assert_eq!(values(&two.db_after.as_of(one.t), b, "boat/fuel"), ["99"]);
+    assert_eq!(values(&two.db_after.as_of(first), b, "boat/fuel"), ["10"]);
+    assert_eq!(values(&two.db_after.history(), b, "boat/fuel"), ["10", "10", "98", "99", "99"]);
+    assert_eq!(two.db_after.instant_of(first + 2).unwrap(), Some(NOON + 9 * SECOND));
+    // A name of the schema is known from when it was given.
+    harbour.ok("[{:db/ident :late/n :db/valueType :db.type/long :db/cardinality :db.cardinality/one}]");
+    assert!(harbour.db.with_at("[{:late/n 1}]", NOON).is_ok());
+    let refused = harbour.db.as_of(first).with_at("[{:late/n 1}]", NOON).unwrap_err();
+    assert_eq!(refused.keyword(), "db.error/not-an-entity");
+    // What is shown is narrowed as before.
+    let since =
+        harbour.db.since(first).as_of(first).with_at(format!("[{{:db/id {b} :boat/fuel 5}}]"), NOON).unwrap();
+    assert_eq!(
+        (values(&since.db_after, b, "boat/fuel"), since.db_after.since_t()),
+        (vec!["5".to_owned()], Some(first))
+    );
+    let all = harbour.db.datoms(Order::Eavt, &[Edn::from(b)], None).unwrap();
+    assert_eq!(all.len(), 2, "{all:?}");
 }
 
 #[test]

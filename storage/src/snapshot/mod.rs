@@ -12,6 +12,7 @@
 
 mod access;
 mod back;
+mod branch;
 mod emit;
 mod era;
 mod ordered;
@@ -23,14 +24,17 @@ pub(crate) mod tests;
 mod window;
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use crate::datom::{Batch, Datom, Order, Pattern, T};
 use crate::error::Result;
+use crate::log::LoggedTx;
 use crate::novelty::Novelty;
 use crate::rest::Rest;
 
 use self::access::Path;
 use self::back::Until;
+use self::branch::Past;
 use self::emit::{Emit, outcome};
 use self::era::Era;
 use self::window::window;
@@ -61,6 +65,8 @@ const COUNTED_BY_SCAN: u64 = 256;
 pub struct Snapshot {
     rest: Rest,
     novelty: Novelty,
+    /// What this goes on from, if it is a branch: then the novelty is above that, and what is at rest is under it.
+    past: Option<Arc<Past>>,
 }
 
 impl Snapshot {
@@ -71,7 +77,13 @@ impl Snapshot {
 
     /// Over what is at rest and what is newer: the novelty holds nothing up to the rest's basis.
     pub fn over(rest: Rest, novelty: Novelty) -> Snapshot {
-        Snapshot { rest, novelty }
+        Snapshot { rest, novelty, past: None }
+    }
+
+    /// These facts and those of one more transaction, which must be newer than all here.
+    #[must_use]
+    pub fn with(&self, tx: &LoggedTx) -> Snapshot {
+        Snapshot { novelty: self.novelty.with(tx), ..self.clone() }
     }
 
     /// What is at rest under this snapshot.
@@ -87,8 +99,12 @@ impl Snapshot {
     /// Hands every fact that the view shows and the pattern asks for to `sink`, batch by batch, until it breaks.
     ///
     /// The order used is the cheapest for the pattern. Rows come sorted by that order when the view is of the
-    /// present (but values too long for AVET come last in a range); other views come in one sorted stream a source.
+    /// present (but values too long for AVET come last in a range); other views, and [branches](Snapshot::branch), come in
+    /// one sorted stream a source.
     pub fn scan(&self, view: &View, pattern: &Pattern<'_>, sink: Sink<'_>) -> Result<()> {
+        if let Some(branch) = self.branched(view) {
+            return branch.scan(pattern, sink);
+        }
         if let Some(window) = window(self, view, pattern)? {
             return window.scan(view, pattern, sink);
         }
@@ -110,6 +126,13 @@ impl Snapshot {
         pattern: &Pattern<'_>,
         sink: Sink<'_>,
     ) -> Result<()> {
+        if let Some(branch) = self.branched(view) {
+            return branch.ordered(
+                order,
+                |side, view, sink| side.scan_ordered(view, order, pattern, sink),
+                sink,
+            );
+        }
         if let Some(window) = window(self, view, pattern)? {
             return window.scan_ordered(view, order, pattern, sink);
         }
@@ -120,6 +143,9 @@ impl Snapshot {
     /// As [`Snapshot::scan_ordered`], with all facts from `start` on: its parts are the first places of the order,
     /// up to the first that is unknown (seeks of the raw indexes).
     pub fn scan_from(&self, view: &View, order: Order, start: &Pattern<'_>, sink: Sink<'_>) -> Result<()> {
+        if let Some(branch) = self.branched(view) {
+            return branch.ordered(order, |side, view, sink| side.scan_from(view, order, start, sink), sink);
+        }
         if let Some(window) = window(self, view, &Pattern::ALL)? {
             return window.scan_from(view, order, start, sink);
         }
@@ -129,6 +155,9 @@ impl Snapshot {
 
     /// As [`Snapshot::scan_ordered`], from the last row down to the first, one by one.
     pub fn scan_back(&self, view: &View, order: Order, pattern: &Pattern<'_>, sink: Down<'_>) -> Result<()> {
+        if let Some(branch) = self.branched(view) {
+            return branch.back(order, |side, view, sink| side.scan_back(view, order, pattern, sink), sink);
+        }
         if let Some(window) = window(self, view, pattern)? {
             return window.scan_back(view, order, pattern, sink);
         }
@@ -145,6 +174,13 @@ impl Snapshot {
         start: &Pattern<'_>,
         sink: Down<'_>,
     ) -> Result<()> {
+        if let Some(branch) = self.branched(view) {
+            return branch.back(
+                order,
+                |side, view, sink| side.scan_back_from(view, order, start, sink),
+                sink,
+            );
+        }
         if let Some(window) = window(self, view, &Pattern::ALL)? {
             return window.scan_back_from(view, order, start, sink);
         }
@@ -156,6 +192,9 @@ impl Snapshot {
     /// hold in the view; nought rows are handed on only if there are none. The second of what is returned is the number
     /// of rows the sample was drawn from ([`Snapshot::count`]).
     pub fn sample(&self, view: &View, pattern: &Pattern<'_>, wanted: usize, sink: Sink<'_>) -> Result<u64> {
+        if let Some(branch) = self.branched(view) {
+            return branch.sample(pattern, wanted, sink);
+        }
         match window(self, view, pattern)? {
             Some(window) => sample::sample(&window, view, pattern, wanted, sink),
             None => sample::sample(self, view, pattern, wanted, sink),
@@ -165,6 +204,9 @@ impl Snapshot {
     /// How many facts [`Snapshot::scan`] would hand on: exact for the present if one order holds exactly what is
     /// asked, and whenever there are few; else an upper bound. Nought is always exact.
     pub fn count(&self, view: &View, pattern: &Pattern<'_>) -> Result<u64> {
+        if let Some(branch) = self.branched(view) {
+            return branch.count(pattern);
+        }
         if let Some(window) = window(self, view, pattern)? {
             return window.count(view, pattern);
         }

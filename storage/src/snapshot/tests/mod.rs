@@ -1,6 +1,7 @@
 //! Random histories against naive replay of the log: every view, every pattern shape, every way the facts came in.
 
 mod at_rest;
+mod branches;
 mod model;
 
 use std::ops::ControlFlow;
