@@ -16,90 +16,88 @@ use crate::error::Result;
 use crate::names;
 use crate::schema::{Attr, Tuple};
 
-/// Attributes that were strict when they were looked at.
+/// What was strict when it was looked at, each with the newest transaction then.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Ahead {
-    /// No two entities shared a value in the state after this transaction.
-    distinct: Vec<(AttrId, T)>,
-    /// No entity had several values.
-    single: Vec<(AttrId, T)>,
-    /// No two entities had the same values of all these attributes, members of a composite to come.
-    composed: Vec<(Box<[AttrId]>, T)>,
-}
+pub(crate) struct Ahead(Vec<(Wish, T)>);
 
 /// What data wants of the schema.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Wish {
+    /// No two entities share a value of an attribute.
     Unique(AttrId),
+    /// No entity has several values.
     Single(AttrId),
+    /// No two entities have the same values of all these attributes, members of a composite to come.
     Composed(Box<[AttrId]>),
 }
 
 impl Ahead {
     /// Looks at everything that the data names and wants to be stricter.
     pub(crate) fn look(basis: &Basis, data: &Form) -> Result<Ahead> {
-        let mut ahead = Ahead::default();
-        let FormKind::Vector(forms) = &data.kind else { return Ok(ahead) };
+        let FormKind::Vector(forms) = &data.kind else { return Ok(Ahead::default()) };
         let mut wishes: Vec<Wish> = forms.iter().flat_map(|form| wishes(basis, form)).collect();
         wishes.sort_unstable();
         wishes.dedup();
-        let attr = |id| basis.schema.attr(id).filter(|attr| !attr.filling);
+        let mut granted = Vec::new();
         for wish in wishes {
-            match wish {
-                Wish::Unique(id) => match attr(id).filter(|attr| attr.unique().is_none()) {
-                    Some(attr) if repeats::shared(basis, attr, None)?.is_empty() => {
-                        ahead.distinct.push((id, basis.t));
-                    }
-                    _ => {}
-                },
-                Wish::Single(id) => match attr(id).filter(|attr| attr.is_many()) {
-                    Some(attr) if repeats::several(basis, attr, None)?.is_empty() => {
-                        ahead.single.push((id, basis.t));
-                    }
-                    _ => {}
-                },
-                Wish::Composed(members) => {
-                    if fill::are_distinct(basis, &members)? {
-                        ahead.composed.push((members, basis.t));
-                    }
-                }
+            if wish.is_granted(basis)? {
+                granted.push((wish, basis.t));
             }
         }
-        Ok(ahead)
+        Ok(Ahead(granted))
     }
 
     #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
-        self.distinct.is_empty() && self.single.is_empty() && self.composed.is_empty()
+        self.0.is_empty()
     }
 
     /// The same, found out in the state after another transaction.
     #[cfg(test)]
     pub(super) fn moved_to(mut self, t: T) -> Ahead {
-        self.distinct.iter_mut().chain(&mut self.single).for_each(|(_, at)| *at = t);
-        self.composed.iter_mut().for_each(|(_, at)| *at = t);
+        self.0.iter_mut().for_each(|(_, at)| *at = t);
         self
     }
 
     /// The transaction up to which the values of an attribute are known to be distinct.
     pub(super) fn distinct(&self, attr: &Attr) -> Option<T> {
-        known(&self.distinct, attr)
+        self.until(&Wish::Unique(attr.id()))
     }
 
     /// The transaction up to which entities are known to have one value of an attribute.
     pub(super) fn single(&self, attr: &Attr) -> Option<T> {
-        known(&self.single, attr)
+        self.until(&Wish::Single(attr.id()))
     }
 
     /// The transaction up to which no two entities had the same members of a composite.
     pub(super) fn composed(&self, attr: &Attr) -> Option<T> {
-        let Tuple::Composite(members) = &attr.tuple else { return None };
-        self.composed.iter().find(|(known, _)| known[..] == members[..]).map(|(_, t)| *t)
+        match &attr.tuple {
+            Tuple::Composite(members) => self.until(&Wish::Composed(members.to_vec().into())),
+            _ => None,
+        }
+    }
+
+    fn until(&self, wish: &Wish) -> Option<T> {
+        self.0.iter().find(|(known, _)| known == wish).map(|(_, t)| *t)
     }
 }
 
-fn known(list: &[(AttrId, T)], attr: &Attr) -> Option<T> {
-    list.iter().find(|(id, _)| *id == attr.id()).map(|(_, t)| *t)
+impl Wish {
+    /// True if nothing stored stands in its way; false if it is granted already, or cannot be told yet.
+    fn is_granted(&self, basis: &Basis) -> Result<bool> {
+        let attr = |id: &AttrId| basis.schema.attr(*id).filter(|attr| !attr.filling);
+        match self {
+            Wish::Unique(id) => match attr(id).filter(|attr| attr.unique().is_none()) {
+                Some(attr) => Ok(repeats::shared(basis, attr, None)?.is_empty()),
+                None => Ok(false),
+            },
+            Wish::Single(id) => match attr(id).filter(|attr| attr.is_many()) {
+                Some(attr) => Ok(repeats::several(basis, attr, None)?.is_empty()),
+                None => Ok(false),
+            },
+            Wish::Composed(members) => fill::are_distinct(basis, members),
+        }
+    }
 }
 
 /// What one form wants. A name that is wrong is told of in the transaction's turn.
