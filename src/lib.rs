@@ -44,6 +44,7 @@
 //! be replaced, and prints nothing. [`Db`] and [`Connection`] are cheap to clone and to send to other threads.
 
 mod basis;
+mod code;
 mod connection;
 mod database;
 mod diff;
@@ -87,6 +88,8 @@ pub use annals_storage::index::{
     Settings as IndexSettings,
 };
 
+#[cfg(feature = "js")]
+pub use code::js::{Limits, Script};
 pub use connection::Connection;
 pub use database::{AttributeInfo, Db};
 pub use diff::{Diff, diff};

@@ -1,0 +1,4 @@
+//! Code that runs inside of transactions.
+
+#[cfg(feature = "js")]
+pub(crate) mod js;
