@@ -137,7 +137,7 @@ impl House {
         let sealed = self.novelty.sealed();
         let job = Job {
             storage: &self.storage,
-            database: DATABASE,
+            lineage: DATABASE.into(),
             cache: &self.cache,
             rest: &self.rest,
             novelty: &sealed,
@@ -154,8 +154,15 @@ impl House {
         self.revisions.publish(&self.rest);
         self.novelty = sealed.after(sealed.seal().expect("a seal"));
         self.log.reader().rebase(&self.rest);
-        collect(&*self.storage, &self.rest, self.revisions.oldest_live(), instant(self.t), i64::MAX)
-            .expect("collected");
+        collect(
+            &*self.storage,
+            &self.rest,
+            &annals_storage::index::Shared::default(),
+            self.revisions.oldest_live(),
+            instant(self.t),
+            i64::MAX,
+        )
+        .expect("collected");
         self.jobs += 1;
         self.job_time += start.elapsed();
     }

@@ -16,7 +16,7 @@ use annals_storage::snapshot::{Snapshot, View};
 
 use crate::error::Result;
 use crate::home::Home;
-use crate::schema::{Schema, bootstrap};
+use crate::schema::{Attr, Schema, Tuple, bootstrap};
 
 /// The state of a database after transaction `t`.
 #[derive(Clone)]
@@ -216,7 +216,35 @@ impl Basis {
                 ControlFlow::Break(())
             })
         })?;
-        Ok(found)
+        match (found, v, self.schema.attr(a)) {
+            (None, Value::Tuple(slots), Some(attr)) if attr.filling => self.holder_by_members(attr, slots),
+            _ => Ok(found),
+        }
+    }
+
+    /// The entity whose members make this tuple, of a composite whose older entities have no tuples yet.
+    fn holder_by_members(&self, composite: &Attr, slots: &[Option<Value>]) -> Result<Option<EntityId>> {
+        let Tuple::Composite(members) = &composite.tuple else { return Ok(None) };
+        let mut given =
+            members.iter().zip(slots).filter_map(|(member, slot)| Some((*member, slot.as_ref()?)));
+        let Some((first, v)) = given.next() else { return Ok(None) };
+        let mut candidates = Vec::new();
+        with_ref(v, |v| {
+            self.each(&Pattern::value(first, v), &mut |e, _, _, _| {
+                candidates.push(e);
+                ControlFlow::Continue(())
+            })
+        })?;
+        for e in candidates {
+            let mut is_it = true;
+            for (member, slot) in members.iter().zip(slots) {
+                is_it &= self.value(e, *member)?.map(|(v, _)| v).as_ref() == slot.as_ref();
+            }
+            if is_it {
+                return Ok(Some(e));
+            }
+        }
+        Ok(None)
     }
 
     /// Everything that holds about an entity.

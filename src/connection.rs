@@ -6,12 +6,15 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use annals_storage::datom::T;
-use annals_storage::index::{self, Collected, Progress as VerifyProgress, Report as VerifyReport};
+use annals_storage::index::{Collected, Progress as VerifyProgress, Report as VerifyReport};
 
 use crate::database::Db;
 use crate::error::Result;
-use crate::input::TxData;
+use crate::fork;
+use crate::input::TxRequest;
 use crate::log::Log;
+use crate::requests::RequestStatus;
+use crate::store::Store;
 use crate::transact::TxReport;
 use crate::transactor::{Pending, Transactor};
 
@@ -28,6 +31,7 @@ use crate::transactor::{Pending, Transactor};
 #[derive(Clone)]
 pub struct Connection {
     name: Arc<str>,
+    store: Store,
     pub(crate) transactor: Arc<Transactor>,
 }
 
@@ -38,8 +42,8 @@ impl fmt::Debug for Connection {
 }
 
 impl Connection {
-    pub(crate) fn new(name: &str, transactor: Arc<Transactor>) -> Connection {
-        Connection { name: name.into(), transactor }
+    pub(crate) fn new(name: &str, store: Store, transactor: Arc<Transactor>) -> Connection {
+        Connection { name: name.into(), store, transactor }
     }
 
     /// The database's name.
@@ -53,14 +57,45 @@ impl Connection {
     }
 
     /// Carries a transaction out: durable on return.
-    pub fn transact(&self, tx: impl Into<TxData>) -> Result<TxReport> {
+    pub fn transact(&self, tx: impl Into<TxRequest>) -> Result<TxReport> {
         self.submit(tx)?.wait()
     }
 
     /// Hands the transaction over and returns at once; `busy` if the queue is full. The order of calls is the order of
     /// t. Text is read here, by the caller's thread.
-    pub fn submit(&self, tx: impl Into<TxData>) -> Result<Pending> {
-        self.transactor.submit(tx.into().form()?)
+    pub fn submit(&self, tx: impl Into<TxRequest>) -> Result<Pending> {
+        self.transactor.submit(tx.into().read()?)
+    }
+
+    /// Takes a request in, durably, and returns before it is carried out: it will be, once, also after a crash. What came
+    /// of it is told by its key ([`Connection::request`]), from now on and for ever. Gives the transaction that took it in.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// use annals::{RequestState, TxRequest};
+    /// let conn = annals::connect("mem:")?.database("main")?;
+    /// conn.accept(TxRequest::from("[{:db/ident :rank/mate}]").key("k1"))?;
+    /// let status = conn.request("k1", Duration::from_secs(10))?.expect("it was taken in");
+    /// assert!(matches!(status.state, RequestState::Committed { t: 2 }));
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    pub fn accept(&self, request: impl Into<TxRequest>) -> Result<TxReport> {
+        self.transactor.submit(request.into().read_for_later()?)?.wait()
+    }
+
+    /// What became of the request with this key; waits so long at most if it is still to be carried out. None if no
+    /// request had this key.
+    pub fn request(&self, key: &str, wait: Duration) -> Result<Option<RequestStatus>> {
+        let is_settled = |db: &Db| match db.request(key) {
+            Ok(Some(status)) => status.state.is_final(),
+            Ok(None) | Err(_) => true,
+        };
+        self.transactor.wait(wait, is_settled).0.request(key)
+    }
+
+    /// Waits until the basis is at least `t`, and the tuples of all composites are there (see `:db.attr/filling`).
+    pub fn sync_schema(&self, t: T, timeout: Duration) -> Result<Db> {
+        self.transactor.sync_schema(t, timeout)
     }
 
     /// Waits until the basis is at least `t`.
@@ -98,23 +133,26 @@ impl Connection {
     }
 
     /// Deletes what the newest root does not need: lists that roots left, as far as nobody reads them, and segments of
-    /// jobs that never published.
+    /// jobs that never published. What forks of this database read stays.
     ///
     /// With a `grace`, what was freed longer ago goes even if a value still reads it; that value then fails with
     /// `db.error/value-expired`.
     pub fn gc(&self, grace: Option<Duration>) -> Result<Collected> {
         let transactor = &self.transactor;
         let home = Arc::clone(&transactor.db().basis().home);
-        let collected = transactor.begin(move || {
-            let rest = home.newest_rest()?;
-            let listed = home.collect(&rest, grace)?;
-            let orphans = index::sweep_orphans(&*home.storage, &rest, home.database)?;
-            Ok(Collected {
-                segments: listed.segments + orphans.segments,
-                bytes: listed.bytes + orphans.bytes,
-            })
-        })?;
-        collected.wait()
+        transactor.begin(move || home.clean(grace))?.wait()
+    }
+
+    /// Makes a database that shares the past of this one, as [`Store::fork`] does, and opens it. Writing goes on
+    /// meanwhile.
+    pub fn fork(&self, to: &str, at: Option<T>) -> Result<Connection> {
+        let db = self.db();
+        let t = at.unwrap_or(db.basis_t());
+        fork::check(&self.name, t, db.basis_t())?;
+        let (home, log) = (Arc::clone(&db.basis().home), self.transactor.log().clone());
+        let name = to.to_owned();
+        self.transactor.begin(move || fork::make(&home, &log, &name, t))?.wait()?;
+        self.store.open_database(to)
     }
 
     /// Reads everything that is stored and holds it against itself: the log, every node of the trees, and the trees

@@ -14,15 +14,15 @@ use std::sync::Arc;
 use annals_query::edn::Edn;
 use annals_query::source::{Attribute, Flow, Source};
 use annals_storage::datom::{
-    AttrId, Batch, Datom, EntityId, Keyword, Order, Pattern, T, Tag, Value, ValueCol, ValueRef,
+    AttrId, Batch, Datom, EntityId, Keyword, Order, Pattern, Symbol, T, Tag, Value, ValueCol, ValueRef,
 };
 use annals_storage::snapshot::View;
 
 use crate::basis::{Basis, with_ref};
 use crate::error::{Error, Result};
-use crate::input::{EntityName, TxData};
+use crate::input::{EntityName, Request, TxData};
 use crate::names;
-use crate::schema::{Attr, bootstrap};
+use crate::schema::{Attr, Tuple, bootstrap};
 use crate::stats;
 use crate::time::TimePoint;
 use crate::transact::{self, TxReport};
@@ -47,6 +47,8 @@ type Keep = dyn Fn(&Db, &Datom) -> bool + Send + Sync;
 #[derive(Clone)]
 pub struct Db {
     basis: Arc<Basis>,
+    /// The newest transaction that is in the log: those above are speculative.
+    settled: T,
     view: View,
     filters: Option<Arc<Filter>>,
     /// A view that could not be found, which every read then says.
@@ -92,7 +94,8 @@ impl fmt::Debug for Db {
 
 impl Db {
     pub(crate) fn new(basis: Arc<Basis>) -> Db {
-        Db { basis, view: View::default(), filters: None, trouble: None }
+        let settled = basis.t;
+        Db { basis, settled, view: View::default(), filters: None, trouble: None }
     }
 
     pub(crate) fn basis(&self) -> &Arc<Basis> {
@@ -107,6 +110,11 @@ impl Db {
     /// The newest transaction this value knows, whatever it shows.
     pub fn basis_t(&self) -> T {
         self.basis.t
+    }
+
+    /// The newest transaction that is shown and was not made by `with`: up to here values of one database agree.
+    pub(crate) fn settled_t(&self) -> T {
+        self.view.as_of.map_or(self.settled, |bound| bound.min(self.settled))
     }
 
     /// The number the next transaction gets.
@@ -140,7 +148,7 @@ impl Db {
 
     /// The same facts without view and filter: everything up to the basis.
     pub fn unfiltered(&self) -> Db {
-        Db::new(Arc::clone(&self.basis))
+        Db { settled: self.settled, ..Db::new(Arc::clone(&self.basis)) }
     }
 
     /// What held after this point: a t or transaction (included), or an instant (all transactions up to it).
@@ -208,9 +216,9 @@ impl Db {
             return Err(Error::incorrect("db.error/unsupported-on-history", "a history cannot be added to")
                 .with_hint("use `with` on the value before `history`"));
         }
-        let data = tx.into().form()?;
-        let outcome = transact::run(&self.basis, &data, now)?;
-        let after = Db { basis: Arc::new(outcome.after), ..self.clone() };
+        let request = Request::from(tx.into().form()?);
+        let outcome = transact::run(&self.basis, &request, now)?;
+        let after = Db { basis: outcome.after, ..self.clone() };
         Ok(TxReport::new(self.clone(), after, &outcome.tx, outcome.tempids))
     }
 
@@ -259,10 +267,29 @@ impl Db {
             component: public.component,
             indexed: public.indexed,
             no_history: attr.no_history,
+            preds: attr.preds.clone(),
+            tuple: self.tuple_of(attr),
+            filling: attr.filling,
             doc,
             system: bootstrap::is_system(id.entity()),
             count: self.basis.snapshot.count(&View::default(), &Pattern::attribute(id)).unwrap_or(0),
         }
+    }
+
+    /// What the tuples of an attribute are made of.
+    fn tuple_of(&self, attr: &Attr) -> Option<Edn> {
+        let kind = |tag: &Tag| Edn::keyword(&format!("db.type/{}", tag.name()));
+        let named = |id: &AttrId| match self.basis.schema.attr(*id) {
+            Some(member) => Edn::Keyword(member.ident().clone()),
+            None => Edn::from(id.entity()),
+        };
+        let (key, value) = match &attr.tuple {
+            Tuple::Free => return None,
+            Tuple::Of(tag) => ("db/tupleType", kind(tag)),
+            Tuple::Types(tags) => ("db/tupleTypes", Edn::Vector(tags.iter().map(kind).collect())),
+            Tuple::Composite(members) => ("db/tupleAttrs", Edn::Vector(members.iter().map(named).collect())),
+        };
+        Some(Edn::Map([(Edn::keyword(key), value)].into()))
     }
 
     /// Every ident that resolves, with its entity: old names of an entity too.
@@ -470,6 +497,12 @@ pub struct AttributeInfo {
     pub indexed: bool,
     /// `:db/noHistory`
     pub no_history: bool,
+    /// `:db.attr/preds`: what judges every value that is asserted.
+    pub preds: Vec<Symbol>,
+    /// What its tuples are made of: `{:db/tupleAttrs […]}` and the like.
+    pub tuple: Option<Edn>,
+    /// True while the tuples of entities that are older than it are being made.
+    pub filling: bool,
     /// `:db/doc`
     pub doc: Option<String>,
     /// True for the attributes every database is born with.

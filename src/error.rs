@@ -4,6 +4,7 @@
 //! to do about it, the span where in the submitted text, and the data holds the facts of the matter for programs. An
 //! error is small to move (one pointer) and cheap to clone, because one storage failure may answer many callers.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
@@ -25,7 +26,7 @@ pub struct Error(Arc<Inner>);
 #[derive(Clone)]
 struct Inner {
     category: Category,
-    keyword: &'static str,
+    keyword: Cow<'static, str>,
     message: String,
     hint: Option<String>,
     span: Option<Span>,
@@ -37,10 +38,14 @@ pub type Result<V, E = Error> = std::result::Result<V, E>;
 
 impl Error {
     /// A failure of this kind. `keyword` is written without its colon: `db.error/unique-conflict`.
-    pub fn new(category: Category, keyword: &'static str, message: impl Into<String>) -> Error {
+    pub fn new(
+        category: Category,
+        keyword: impl Into<Cow<'static, str>>,
+        message: impl Into<String>,
+    ) -> Error {
         Error(Arc::new(Inner {
             category,
-            keyword,
+            keyword: keyword.into(),
             message: message.into(),
             hint: None,
             span: None,
@@ -70,6 +75,18 @@ impl Error {
         self.edit(|inner| inner.span = inner.span.or(span))
     }
 
+    /// The same error without a place: it stands in a text that the caller does not know.
+    #[must_use]
+    pub(crate) fn without_span(self) -> Error {
+        self.edit(|inner| inner.span = None)
+    }
+
+    /// The same error without facts of the matter.
+    #[must_use]
+    pub(crate) fn without_data(self) -> Error {
+        self.edit(|inner| inner.data.clear())
+    }
+
     /// The same error with one more fact; `key` is a keyword without colon.
     #[must_use]
     pub fn with_data(self, key: &str, value: impl Into<Edn>) -> Error {
@@ -91,7 +108,7 @@ impl Error {
 
     /// What happened, as a keyword without colon: `db.error/unique-conflict`.
     pub fn keyword(&self) -> &str {
-        self.0.keyword
+        &self.0.keyword
     }
 
     /// What happened, for people. It names the offending thing.
@@ -112,6 +129,45 @@ impl Error {
     /// More facts about it, as EDN map entries (`:db.error/datoms` …), for people and programs.
     pub fn data(&self) -> &BTreeMap<Edn, Edn> {
         &self.0.data
+    }
+}
+
+/// An error as data that is kept, and back.
+impl Error {
+    /// All of it, as an EDN map.
+    pub(crate) fn to_edn(&self) -> Edn {
+        let Inner { category, keyword, message, hint, span, data } = &*self.0;
+        let mut parts = vec![
+            ("category", Edn::keyword(category.name())),
+            ("keyword", Edn::keyword(keyword)),
+            ("message", Edn::string(message.as_str())),
+            ("data", Edn::Map(data.clone())),
+        ];
+        parts.extend(hint.as_ref().map(|hint| ("hint", Edn::string(hint.as_str()))));
+        parts.extend(span.map(|span| ("span", Edn::Vector(vec![span.start.into(), span.end.into()]))));
+        Edn::Map(parts.into_iter().map(|(key, part)| (Edn::keyword(key), part)).collect())
+    }
+
+    /// The error that [`Error::to_edn`] told; `None` if the data tells none.
+    pub(crate) fn from_edn(told: &Edn) -> Option<Error> {
+        let Edn::Map(parts) = told else { return None };
+        let part = |key: &str| parts.get(&Edn::keyword(key));
+        let (Edn::Keyword(category), Edn::Keyword(keyword)) = (part("category")?, part("keyword")?) else {
+            return None;
+        };
+        let category = Category::ALL.into_iter().find(|known| known.name() == category.as_str())?;
+        let Edn::String(message) = part("message")? else { return None };
+        let mut error = Error::new(category, keyword.as_str().to_owned(), message.to_string());
+        if let Some(Edn::String(hint)) = part("hint") {
+            error = error.with_hint(hint.to_string());
+        }
+        if let Some([Edn::Int(start), Edn::Int(end)]) = part("span").and_then(Edn::as_seq) {
+            error = error.at(Some(Span { start: *start as u32, end: *end as u32 }));
+        }
+        match part("data") {
+            Some(Edn::Map(data)) => Some(error.edit(|inner| inner.data = data.clone())),
+            _ => Some(error),
+        }
     }
 }
 
@@ -146,7 +202,12 @@ impl From<annals_query::Error> for Error {
 /// On the way through a query and back: the data stays behind.
 impl From<Error> for annals_query::Error {
     fn from(error: Error) -> annals_query::Error {
-        let made = annals_query::Error::new(error.0.category, error.0.keyword, error.0.message.clone());
+        // Only errors that were kept have keywords of their own, and queries do not meet those.
+        let keyword = match error.0.keyword {
+            Cow::Borrowed(keyword) => keyword,
+            Cow::Owned(_) => "db.error/rejected",
+        };
+        let made = annals_query::Error::new(error.0.category, keyword, error.0.message.clone());
         let made = made.at(error.0.span);
         match &error.0.hint {
             Some(hint) => made.hint(hint.clone()),
@@ -185,6 +246,19 @@ mod tests {
         let (near, far) = (Span { start: 3, end: 4 }, Span { start: 0, end: 9 });
         let error = Error::incorrect("db.error/nil-value", "nil").at(None).at(Some(near)).at(Some(far));
         assert_eq!(error.span(), Some(near));
+    }
+
+    #[test]
+    fn an_error_that_was_kept_is_the_same() {
+        let plain = Error::incorrect("db.error/nil-value", "nil");
+        let told =
+            plain.clone().with_hint("say").with_data("db.error/value", 1).at(Some(Span { start: 3, end: 4 }));
+        for error in [plain, told] {
+            let again = Error::from_edn(&error.to_edn()).unwrap();
+            assert_eq!(format!("{again:?}"), format!("{error:?}"));
+            assert_eq!((again.span(), again.data()), (error.span(), error.data()));
+        }
+        assert!(Error::from_edn(&Edn::Nil).is_none());
     }
 
     #[test]

@@ -51,6 +51,9 @@ fn targets(basis: &Basis, after: Option<T>) -> Result<Vec<(T, EntityId, EntityId
         }
         ControlFlow::Continue(())
     })?;
+    // A fork without trees of its own has taken over what was removed before.
+    let done = basis.snapshot.rest().excisions();
+    found.retain(|(t, ..)| done.iter().all(|excision| excision.t != *t));
     found.sort_unstable();
     Ok(found)
 }

@@ -7,13 +7,15 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use annals_storage::backend::{DatabaseId, Storage};
+use annals_storage::backend::{DatabaseId, Lineage, Storage};
 use annals_storage::cache::Cache;
 use annals_storage::index::{self, Collected, Done, Progress, Rebuild, Report, Revisions, Verify};
 use annals_storage::novelty::NoveltySize;
 use annals_storage::rest::Rest;
 
+use crate::code::ReadCode;
 use crate::error::Result;
+use crate::fork;
 use crate::kept::Kept;
 use crate::options::Options;
 use crate::read_queries::ReadQueries;
@@ -26,6 +28,8 @@ pub(crate) struct Home {
     /// The database's name.
     pub(crate) name: Arc<str>,
     pub(crate) database: DatabaseId,
+    /// The database, and those whose past it shares.
+    pub(crate) lineage: Lineage,
     pub(crate) storage: Arc<dyn Storage>,
     /// Decoded nodes, shared with the other databases of the storage.
     pub(crate) cache: Arc<Cache>,
@@ -33,10 +37,12 @@ pub(crate) struct Home {
     pub(crate) revisions: Revisions,
     /// Queries that were read, shared likewise.
     pub(crate) queries: Arc<ReadQueries>,
+    /// Stored code that was read.
+    pub(crate) code: ReadCode,
     pub(crate) options: Options,
     gauges: Mutex<Gauges>,
     /// Values hold this, so that the file they read can be opened again beside them.
-    _kept: Arc<Kept>,
+    pub(crate) kept: Arc<Kept>,
 }
 
 /// How the upkeep of a database goes. Counts are since it was opened.
@@ -70,15 +76,29 @@ pub(crate) struct Gauges {
 impl Home {
     pub(crate) fn new(
         name: &str,
-        database: DatabaseId,
+        lineage: Lineage,
         kept: Arc<Kept>,
         cache: Arc<Cache>,
         queries: Arc<ReadQueries>,
         options: Options,
     ) -> Arc<Home> {
+        let database = lineage.database();
         let (storage, revisions) = (Arc::clone(&kept.storage), kept.revisions(database));
         let (name, gauges) = (name.into(), Mutex::default());
-        Arc::new(Home { name, database, storage, cache, revisions, queries, options, gauges, _kept: kept })
+        let code = ReadCode::default();
+        Arc::new(Home {
+            name,
+            database,
+            lineage,
+            storage,
+            cache,
+            revisions,
+            queries,
+            code,
+            options,
+            gauges,
+            kept,
+        })
     }
 
     /// A home of nothing, for states that are made up.
@@ -87,7 +107,7 @@ impl Home {
         let storage = Arc::new(annals_storage::backend::MemoryStorage::new());
         let options = Options { clock, ..Options::default() };
         let cache = Arc::new(Cache::new(0));
-        Home::new(name, DatabaseId(1), Kept::new(storage).0, cache, Arc::default(), options)
+        Home::new(name, DatabaseId(1).into(), Kept::new(storage).0, cache, Arc::default(), options)
     }
 
     pub(crate) fn now(&self) -> i64 {
@@ -101,22 +121,26 @@ impl Home {
 
     /// The newest root, from now on held against collection by whoever reads it.
     pub(crate) fn newest_rest(&self) -> Result<Rest> {
-        let rest = Rest::open(Arc::clone(&self.storage), self.database, Arc::clone(&self.cache))?;
+        let rest = Rest::open(Arc::clone(&self.storage), self.lineage.clone(), Arc::clone(&self.cache))?;
         self.revisions.publish(&rest);
         Ok(rest)
     }
 
     /// Reads everything, and tells what is wrong.
     pub(crate) fn verify(&self, progress: &mut dyn FnMut(Progress)) -> Result<Report> {
-        let Home { storage, database, .. } = self;
-        Ok(Verify { storage, database: *database, most_problems: MOST_PROBLEMS }.run(progress)?)
+        // What is missing is told by the report.
+        let _ = fork::complete(self, &self.lineage);
+        let (storage, lineage) = (&self.storage, self.lineage.clone());
+        Ok(Verify { storage, lineage, most_problems: MOST_PROBLEMS }.run(progress)?)
     }
 
     /// Makes the trees anew from the log. Nobody may have the database open.
     pub(crate) fn rebuild(&self) -> Result<Done> {
+        // A fork that was never whole has nothing to be made anew from.
+        let _ = fork::complete(self, &self.lineage);
         let rebuild = Rebuild {
             storage: &self.storage,
-            database: self.database,
+            lineage: self.lineage.clone(),
             cache: &self.cache,
             // No batch is written, and the random job alone tells its segments from all others.
             epoch: 0,
@@ -133,10 +157,27 @@ impl Home {
         let own = self.storage.limits().exclusive.then_some(Duration::MAX);
         let grace = grace.or(own).unwrap_or(self.options.grace);
         let grace = i64::try_from(grace.as_micros()).unwrap_or(i64::MAX);
-        let collected =
-            index::collect(&*self.storage, rest, self.revisions.oldest_live(), self.now(), grace)?;
+        let collected = fork::sparing(self, self.database, |shared| {
+            let (storage, oldest, now) = (&*self.storage, self.revisions.oldest_live(), self.now());
+            Ok(index::collect(storage, rest, shared, oldest, now, grace)?)
+        })?;
         self.gauges().collected += collected.segments;
         Ok(collected)
+    }
+
+    /// The same by the newest root; and what jobs that never published have left, here and in dropped databases whose
+    /// past this one shares.
+    pub(crate) fn clean(&self, grace: Option<Duration>) -> Result<Collected> {
+        let rest = self.newest_rest()?;
+        let listed = self.collect(&rest, grace)?;
+        let orphans = fork::sparing(self, self.database, |shared| {
+            Ok(index::sweep_orphans(&*self.storage, &rest, shared, self.database)?)
+        })?;
+        let swept = fork::sweep_ancestors(self)?;
+        Ok(Collected {
+            segments: listed.segments + orphans.segments + swept.segments,
+            bytes: listed.bytes + orphans.bytes + swept.bytes,
+        })
     }
 
     /// The gauges, to be read or set.

@@ -13,6 +13,7 @@ use flate2::read::MultiGzDecoder;
 
 use crate::connection::Connection;
 use crate::error::{Error, Result};
+use crate::input::Request;
 use crate::transactor::Pending;
 
 /// How many transactions may be on their way.
@@ -128,14 +129,14 @@ impl Import<'_> {
 
     fn submit(&mut self, form: Form, place: Place, progress: &mut dyn FnMut(Progress)) -> Result<()> {
         self.drain(IN_FLIGHT - 1, progress)?;
-        let mut waiting = form;
+        let mut waiting = Request::from(form);
         loop {
             match self.conn.transactor.offer(waiting) {
                 Ok(pending) => {
                     self.pending.push_back((pending.map_err(|error| place.told(&error))?, place));
                     return Ok(());
                 }
-                Err(form) => waiting = form,
+                Err(request) => waiting = request,
             }
             // Others fill the queue: make room by waiting for our own, or for them.
             if self.pending.is_empty() {

@@ -18,6 +18,8 @@ pub(crate) struct Kept {
     /// Which roots are read in this process, by values of connections that are gone too.
     revisions: Mutex<HashMap<DatabaseId, Revisions>>,
     owner: Mutex<Weak<Owner>>,
+    /// Held by who forks a database, and by who deletes what forks may read.
+    family: Mutex<()>,
 }
 
 /// Held by a store and by its transactors: while there is one, nobody else may write.
@@ -33,7 +35,8 @@ impl Kept {
     /// A storage that only this store can know.
     pub(crate) fn new(storage: Arc<dyn Storage>) -> (Arc<Kept>, Arc<Owner>) {
         let owner = Arc::new(Owner);
-        let kept = Kept { storage, revisions: Mutex::default(), owner: Mutex::new(Arc::downgrade(&owner)) };
+        let (revisions, family) = Default::default();
+        let kept = Kept { storage, revisions, owner: Mutex::new(Arc::downgrade(&owner)), family };
         (Arc::new(kept), owner)
     }
 
@@ -61,6 +64,11 @@ impl Kept {
         let owner = Arc::new(Owner);
         *known = Arc::downgrade(&owner);
         Some(owner)
+    }
+
+    /// Keeps others from forking and deleting meanwhile. Whoever holds it asks for no other lock but those of caches.
+    pub(crate) fn family(&self) -> MutexGuard<'_, ()> {
+        lock(&self.family)
     }
 
     /// Which roots of a database are read in this process.

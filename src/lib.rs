@@ -45,12 +45,16 @@
 
 mod basis;
 mod code;
+mod commands;
 mod connection;
 mod database;
 mod diff;
 mod entity;
 mod error;
 mod excise;
+mod fork;
+#[cfg(test)]
+mod fork_tests;
 mod home;
 pub mod import;
 mod index_pull;
@@ -64,6 +68,7 @@ mod raw;
 mod read_queries;
 mod references;
 mod replay;
+mod requests;
 mod rows;
 mod schema;
 mod stats;
@@ -90,17 +95,21 @@ pub use annals_storage::index::{
 
 #[cfg(feature = "js")]
 pub use code::js::{Limits, Script};
+pub use code::{Code, Context, Refusal};
+pub use commands::CommandInfo;
 pub use connection::Connection;
 pub use database::{AttributeInfo, Db};
-pub use diff::{Diff, diff};
+pub use diff::{Diff, Difference, diff};
 pub use entity::{Entity, Field};
 pub use error::{Error, Result};
 pub use index_pull::IndexPull;
-pub use input::{EntityName, TxData};
+pub use input::{EntityName, TxData, TxRequest};
 pub use log::{Log, Tx};
 pub use options::Options;
 pub use question::{Arg, Question, q};
 pub use raw::{Index, Walk};
+pub use read_queries::QueryCacheStats;
+pub use requests::{RequestState, RequestStatus};
 pub use store::{Store, compact, connect, connect_with};
 pub use time::{Chance, Clock, SystemChance, SystemClock, TimePoint};
 pub use transact::TxReport;

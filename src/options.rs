@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use annals_storage::index::Settings;
 
+use crate::code::Code;
 use crate::error::{Error, Result};
 use crate::time::{Chance, Clock, SystemChance, SystemClock};
 
@@ -56,6 +57,8 @@ pub struct Options {
     pub grace: Duration,
     /// How trees are kept.
     pub index: Settings,
+    /// The code of the program that transactions call.
+    pub code: Code,
     /// All the memory to be used, if somebody said: see [`Options::within`].
     pub memory: Option<usize>,
 }
@@ -74,6 +77,7 @@ impl Default for Options {
             novelty_limit: 4,
             grace: Duration::from_secs(24 * 60 * 60),
             index: Settings::default(),
+            code: Code::new(),
             memory: None,
         }
     }
@@ -138,6 +142,7 @@ impl fmt::Debug for Options {
             .field("novelty_limit", &self.novelty_limit)
             .field("grace", &self.grace)
             .field("index", &self.index)
+            .field("code", &self.code)
             .field("memory", &self.memory)
             .finish_non_exhaustive()
     }

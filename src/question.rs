@@ -3,14 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use annals_query::ast::{self as query, Find, Given, Input, Query};
+use annals_query::ast::{self as query, Find, Given, Input};
 use annals_query::edn::{self, Edn};
 use annals_query::functions::Functions;
 use annals_query::functions::of_log::datom_edn;
 use annals_query::inputs::Inputs;
-use annals_query::plan::PlanOptions;
 use annals_query::plan::explain::{Explain, Reads};
-use annals_query::{Answer, Budget, QueryArg, parse, pull};
+use annals_query::{Answer, Budget, Prepared, QueryArg, parse, pull};
 use annals_storage::datom::{Datom, EntityId};
 use serde::de::DeserializeOwned;
 
@@ -99,13 +98,13 @@ impl Arg {
 /// # Ok::<(), annals::Error>(())
 /// ```
 pub fn q(text: &str) -> Result<Question> {
-    Ok(Question::of(Arc::new(parse::query_text(text)?)))
+    Ok(Question::of(Arc::new(Prepared::new(text)?)))
 }
 
 /// A parsed query and its inputs.
 #[derive(Clone, Debug)]
 pub struct Question {
-    query: Arc<Query>,
+    query: Arc<Prepared>,
     db: Option<Db>,
     args: Vec<Arg>,
     functions: Functions,
@@ -114,7 +113,7 @@ pub struct Question {
 
 impl Question {
     /// A query without inputs.
-    pub(crate) fn of(query: Arc<Query>) -> Question {
+    pub(crate) fn of(query: Arc<Prepared>) -> Question {
         Question { query, db: None, args: Vec::new(), functions: Functions::new(), budget: Budget::default() }
     }
 
@@ -195,8 +194,8 @@ impl Question {
     /// ```
     #[must_use]
     pub fn verify(mut self, verify: bool) -> Self {
-        if self.query.verify != verify {
-            Arc::make_mut(&mut self.query).verify = verify;
+        if self.query.query().verify != verify {
+            self.query = Arc::new(self.query.changed(|query| query.verify = verify));
         }
         self
     }
@@ -214,35 +213,35 @@ impl Question {
     #[must_use]
     pub fn after(mut self, cursor: &str) -> Self {
         let after = Given { arg: query::Arg::Const(Edn::string(cursor)), span: None };
-        Arc::make_mut(&mut self.query).page.after = Some(after);
+        self.query = Arc::new(self.query.changed(|query| query.page.after = Some(after)));
         self
     }
 
     /// No more rows than this, as `:limit` in the query says; has no effect if the query has one, or asks for one row.
     #[must_use]
     pub fn limit(mut self, rows: u64) -> Self {
-        let one_row = matches!(self.query.find, Find::Tuple(_) | Find::Scalar(_));
-        if !one_row && self.query.page.limit.is_none() {
+        let one_row = matches!(self.query.query().find, Find::Tuple(_) | Find::Scalar(_));
+        if !one_row && !self.has_limit() {
             let rows = Edn::Int(i64::try_from(rows).unwrap_or(i64::MAX));
-            Arc::make_mut(&mut self.query).page.limit =
-                Some(Given { arg: query::Arg::Const(rows), span: None });
+            let limit = Some(Given { arg: query::Arg::Const(rows), span: None });
+            self.query = Arc::new(self.query.changed(|query| query.page.limit = limit));
         }
         self
     }
 
     /// True if the query asks for its rows in an order: by `:order-by`, or because it asks for a page of them.
     pub fn is_ordered(&self) -> bool {
-        self.query.page != annals_query::ast::Page::default()
+        self.query.query().page != annals_query::ast::Page::default()
     }
 
     /// True if the query says itself how many rows it wants.
     pub fn has_limit(&self) -> bool {
-        self.query.page.limit.is_some()
+        self.query.query().page.limit.is_some()
     }
 
     /// Answers the query.
     pub fn run(&self) -> Result<Answer> {
-        Ok(annals_query::q_inputs(&self.query, &self.inputs()?, &self.timed(), PlanOptions::default())?)
+        Ok(self.query.q_inputs(&self.inputs()?, &self.timed())?)
     }
 
     /// Rows as tuples, structs or single values, through serde.
@@ -268,7 +267,7 @@ impl Question {
     /// ```
     pub fn explain(&self) -> Result<Explain> {
         let before = self.reads();
-        let told = annals_query::explain_inputs(&self.query, &self.inputs()?, &self.timed())?;
+        let told = self.query.explain_inputs(&self.inputs()?, &self.timed())?;
         let after = self.reads();
         let reads = Reads {
             leaves: after.leaves - before.leaves,
@@ -308,13 +307,13 @@ impl Question {
 
     /// True if the query takes a database first (or has no `:in`).
     pub fn wants_db(&self) -> bool {
-        matches!(self.query.inputs.first(), Some(Input::Source(_)))
+        matches!(self.query.query().inputs.first(), Some(Input::Source(_)))
     }
 
     fn inputs(&self) -> Result<Inputs> {
         let db = self.db.clone().map(Arg::Db);
         let args: Vec<QueryArg> = db.iter().chain(&self.args).map(Arg::to_query).collect();
-        Ok(Inputs::bind(&self.query, &args)?.with_functions(self.functions.clone()))
+        Ok(Inputs::bind(self.query.query(), &args)?.with_functions(self.functions.clone()))
     }
 }
 

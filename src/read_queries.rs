@@ -1,8 +1,7 @@
-//! Queries that were read, by their text: the same text asked again is not read again.
+//! Queries that were read, by their text: the same text asked again is neither read nor checked again.
 //!
 //! A store has one of these for all of its databases, for what a query is does not depend on facts: names are looked up
-//! when it is asked. Plans are not kept, because they are made from the counts and inputs of the moment: a plan for other
-//! counts can cost any factor.
+//! when it is asked. With it come the plans that are kept of it, each for the counts and kinds of inputs it was made for.
 //! Bounded by text: when the young are as much as they may be they become the old, and the old before them are forgotten;
 //! whoever is asked for again becomes young again.
 
@@ -10,8 +9,8 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use annals_query::ast::Query;
-use annals_query::parse;
+use annals_query::Prepared;
+use annals_query::plan::kept::PlanCounts;
 
 use crate::error::Result;
 
@@ -27,32 +26,51 @@ pub(crate) struct ReadQueries {
     generations: Mutex<Generations>,
     hits: AtomicU64,
     misses: AtomicU64,
+    plans: Arc<PlanCounts>,
+}
+
+/// How often queries and their plans were there when they were asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QueryCacheStats {
+    /// Queries that had been read before.
+    pub hits: u64,
+    /// Queries that had to be read.
+    pub misses: u64,
+    /// Plans that had been made before, for the same shape of inputs.
+    pub plans_reused: u64,
+    /// Plans that had to be made.
+    pub plans_made: u64,
 }
 
 #[derive(Debug, Default)]
 struct Generations {
-    young: HashMap<Arc<str>, Arc<Query>>,
-    old: HashMap<Arc<str>, Arc<Query>>,
+    young: HashMap<Arc<str>, Arc<Prepared>>,
+    old: HashMap<Arc<str>, Arc<Prepared>>,
     /// The bytes of the young.
     bytes: usize,
 }
 
 impl ReadQueries {
     /// The query of a text.
-    pub(crate) fn read(&self, text: &str) -> Result<Arc<Query>> {
+    pub(crate) fn read(&self, text: &str) -> Result<Arc<Prepared>> {
         if let Some(query) = self.lock().find(text) {
             self.hits.fetch_add(1, Ordering::Relaxed);
             return Ok(query);
         }
         self.misses.fetch_add(1, Ordering::Relaxed);
-        let query = Arc::new(parse::query_text(text)?);
+        let query = Arc::new(Prepared::new(text)?.counted(Arc::clone(&self.plans)));
         self.lock().keep(text.into(), &query);
         Ok(query)
     }
 
-    /// How often a query was there, and how often it had to be read.
-    pub(crate) fn counts(&self) -> (u64, u64) {
-        (self.hits.load(Ordering::Relaxed), self.misses.load(Ordering::Relaxed))
+    /// How often queries and plans were there, and how often not.
+    pub(crate) fn counts(&self) -> QueryCacheStats {
+        QueryCacheStats {
+            hits: self.hits.load(Ordering::Relaxed),
+            misses: self.misses.load(Ordering::Relaxed),
+            plans_reused: self.plans.found(),
+            plans_made: self.plans.made(),
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Generations> {
@@ -61,7 +79,7 @@ impl ReadQueries {
 }
 
 impl Generations {
-    fn find(&mut self, text: &str) -> Option<Arc<Query>> {
+    fn find(&mut self, text: &str) -> Option<Arc<Prepared>> {
         if let Some(query) = self.young.get(text) {
             return Some(Arc::clone(query));
         }
@@ -70,7 +88,7 @@ impl Generations {
         Some(query)
     }
 
-    fn keep(&mut self, text: Arc<str>, query: &Arc<Query>) {
+    fn keep(&mut self, text: Arc<str>, query: &Arc<Prepared>) {
         let bytes = text.len() + QUERY_BYTES;
         if bytes > TEXT_BYTES {
             return;
@@ -94,7 +112,7 @@ mod tests {
         let text = |n: usize| format!("[:find ?e :where [?e :a {n}]]");
         let first = queries.read(&text(0)).unwrap();
         assert!(Arc::ptr_eq(&first, &queries.read(&text(0)).unwrap()));
-        assert_eq!(queries.counts(), (1, 1));
+        assert_eq!((queries.counts().hits, queries.counts().misses), (1, 1));
         let most = TEXT_BYTES / QUERY_BYTES;
         for n in 1..3 * most {
             queries.read(&text(n)).unwrap();
@@ -108,7 +126,7 @@ mod tests {
         drop(held);
         let before = queries.counts();
         queries.read(&text(1)).unwrap();
-        assert_eq!(queries.counts(), (before.0, before.1 + 1));
+        assert_eq!((queries.counts().hits, queries.counts().misses), (before.hits, before.misses + 1));
     }
 
     #[test]
@@ -119,7 +137,7 @@ mod tests {
             assert!(queries.read("[:find").is_err());
             queries.read(&long).unwrap();
         }
-        assert_eq!(queries.counts(), (0, 4));
+        assert_eq!((queries.counts().hits, queries.counts().misses), (0, 4));
         assert!(queries.lock().young.is_empty());
     }
 }

@@ -1,7 +1,8 @@
 //! From what is stored to a state: the newest root, and the log above it as novelty.
 //!
 //! A log above the root that is longer than writes would ever leave it (a file that never had a root, a job that kept
-//! failing) is put to rest piece by piece while it is read, so that memory stays bounded.
+//! failing, a fork that begins without trees) is put to rest piece by piece while it is read, so that memory stays
+//! bounded.
 
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use annals_storage::rest::Rest;
 
 use crate::basis::{Basis, Counters};
 use crate::error::Result;
+use crate::fork;
 use crate::home::Home;
 use crate::schema::bootstrap;
 use crate::transactor::indexer;
@@ -26,9 +28,10 @@ pub(crate) struct Opened {
 
 /// Reads a database. Its first transaction, which every database is born with, is written if it is missing.
 pub(crate) fn open(home: &Arc<Home>) -> Result<Opened> {
+    fork::complete(home, &home.lineage)?;
     let rest = home.newest_rest()?;
     let mut replay = Replay::above(home, &rest);
-    let mut log = Log::open(Arc::clone(&home.storage), home.database, &rest, &mut |batch| {
+    let mut log = Log::open(Arc::clone(&home.storage), home.lineage.clone(), &rest, &mut |batch| {
         replay.take(&batch);
         Ok(())
     })?;
@@ -48,11 +51,11 @@ pub(crate) fn open(home: &Arc<Home>) -> Result<Opened> {
     let epoch = replay.epoch + 1;
     let Replay { facts, instant, next, .. } = replay;
     let basis = match facts {
-        Some(facts) => {
+        Some(facts) if !rest.is_behind_log() => {
             let novelty = facts.finish().without(rest.excisions());
             Basis::over(home, rest, novelty, instant, next)?
         }
-        None => in_pieces(home, rest, &log.reader(), epoch, &next)?,
+        _ => in_pieces(home, rest, &log.reader(), epoch, &next)?,
     };
     Ok(Opened { basis, log, epoch })
 }

@@ -140,13 +140,16 @@ fn upkeep(told: &mut Told, gauges: &Gauges) {
 
 fn storage(told: &mut Told, home: &Home) -> Result<()> {
     let CacheStats { capacity, bytes, nodes, hits, misses, .. } = home.cache.stats();
+    let queries = home.queries.counts();
     told.count("db/cache-capacity", capacity)
         .count("db/cache-bytes", bytes)
         .count("db/cache-nodes", nodes)
         .count("db/cache-hits", hits)
         .count("db/cache-misses", misses)
-        .count("db/query-cache-hits", home.queries.counts().0)
-        .count("db/query-cache-misses", home.queries.counts().1)
+        .count("db/query-cache-hits", queries.hits)
+        .count("db/query-cache-misses", queries.misses)
+        .count("db/plans-made", queries.plans_made)
+        .count("db/plans-reused", queries.plans_reused)
         .put("db/memory", home.options.memory.map_or(Edn::Nil, |bytes| number(bytes as u64)))
         .count("db/stored-bytes", home.storage.stored_bytes().map_err(annals_storage::Error::from)?);
     Ok(())

@@ -9,17 +9,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use annals_storage::anomaly::Category;
 use annals_storage::backend::redb::Compacted;
-use annals_storage::backend::{Catalog, DatabaseId, MemoryStorage, RedbStorage, Storage, redb};
+use annals_storage::backend::{Catalog, DatabaseId, Lineage, MemoryStorage, RedbStorage, Storage, redb};
 use annals_storage::cache::Cache;
 use annals_storage::index::{Progress as VerifyProgress, Report as VerifyReport};
 
 use crate::connection::Connection;
 use crate::error::{Error, Result};
+use crate::fork;
 use crate::home::Home;
 use crate::kept::{Kept, Owner};
 use crate::options::Options;
 use crate::question::Question;
-use crate::read_queries::ReadQueries;
+use crate::read_queries::{QueryCacheStats, ReadQueries};
 use crate::replay;
 use crate::transactor::Transactor;
 
@@ -146,7 +147,8 @@ impl Store {
         &self.0.address
     }
 
-    /// A query from text, as [`q`](crate::q) makes it; but a text that was read before is not read again.
+    /// A query from text, as [`q`](crate::q) makes it; but a text that was read before is not read and checked again, and
+    /// not planned again for inputs like those of before.
     ///
     /// ```
     /// let store = annals::connect("mem:")?;
@@ -155,15 +157,18 @@ impl Store {
     /// for _ in 0..3 {
     ///     assert_eq!(store.q(types)?.over(&db).run()?.into_edn(), annals::Edn::from(15));
     /// }
-    /// assert_eq!(store.query_cache(), (2, 1));
+    /// let told = store.query_cache();
+    /// assert_eq!((told.hits, told.misses), (2, 1));
+    /// assert_eq!((told.plans_reused, told.plans_made), (2, 1));
     /// # Ok::<(), annals::Error>(())
     /// ```
     pub fn q(&self, text: &str) -> Result<Question> {
         Ok(Question::of(self.0.queries.read(text)?))
     }
 
-    /// How often [`Store::q`] and [`Db::q`](crate::Db::q) found a query that was read before, and how often not.
-    pub fn query_cache(&self) -> (u64, u64) {
+    /// How often [`Store::q`] and [`Db::q`](crate::Db::q) found a query that was read before, and a plan that was made
+    /// before, and how often not.
+    pub fn query_cache(&self) -> QueryCacheStats {
         self.0.queries.counts()
     }
 
@@ -177,12 +182,12 @@ impl Store {
         let id = DatabaseId(self.0.options.chance.next_id()?);
         let created = self.catalog().create(name, id)?;
         if created.new {
-            replay::open(&self.home(name, created.id))?;
+            replay::open(&self.home(name, created.id.into()))?;
         }
         Ok(created.new)
     }
 
-    /// Drops a database: true if it was there. Connections to it fail from then on.
+    /// Drops a database: true if it was there. Connections to it fail from then on; forks of it stay as they are.
     pub fn drop_database(&self, name: &str) -> Result<bool> {
         let mut catalog = self.catalog();
         if let Some(id) = catalog.find(name)? {
@@ -191,7 +196,7 @@ impl Store {
                 transactor.close(not_found(name).with_message(format!("the database {name:?} was dropped")));
             }
         }
-        Ok(Catalog::drop(&mut catalog, name)?.is_some())
+        fork::drop_database(&mut catalog, name, &self.0.kept, &self.0.cache)
     }
 
     /// Opens a database, creating it if absent. Connections of one store to one database share one transactor.
@@ -201,14 +206,14 @@ impl Store {
             Some(id) => id,
             None => catalog.create(name, DatabaseId(self.0.options.chance.next_id()?))?.id,
         };
-        self.connection(name, id)
+        self.connection(name, id, &catalog)
     }
 
     /// Opens a database that must be there (`db.error/db-not-found` otherwise).
     pub fn open_database(&self, name: &str) -> Result<Connection> {
         let mut catalog = self.catalog();
         let id = catalog.find(name)?.ok_or_else(|| not_found(name))?;
-        self.connection(name, id)
+        self.connection(name, id, &catalog)
     }
 
     /// As [`Connection::verify`], for a database that may be too damaged to be opened. While it is not open here, nobody
@@ -219,9 +224,9 @@ impl Store {
         match self.transactor(id) {
             Some(transactor) => {
                 drop(catalog);
-                Connection::new(name, transactor).verify(progress)
+                Connection::new(name, self.clone(), transactor).verify(progress)
             }
-            None => self.home(name, id).verify(progress),
+            None => self.home(name, catalog.lineage(id)).verify(progress),
         }
     }
 
@@ -237,7 +242,7 @@ impl Store {
             return Err(Error::new(Category::Conflict, "db.error/database-open", message)
                 .with_hint("drop all connections to it first"));
         }
-        self.home(name, id).rebuild()?;
+        self.home(name, catalog.lineage(id)).rebuild()?;
         Ok(())
     }
 
@@ -246,21 +251,25 @@ impl Store {
     }
 
     /// The catalog is held meanwhile, so that nobody drops the database.
-    fn connection(&self, name: &str, id: DatabaseId) -> Result<Connection> {
+    fn connection(&self, name: &str, id: DatabaseId, catalog: &Catalog) -> Result<Connection> {
         let mut open = self.open();
         if let Some(transactor) = open.get(&id).and_then(Weak::upgrade) {
-            return Ok(Connection::new(name, transactor));
+            return Ok(Connection::new(name, self.clone(), transactor));
         }
-        let home = self.home(name, id);
+        let home = self.home(name, catalog.lineage(id));
+        for fork in catalog.forks_of(id) {
+            // While the parent stands still. Should it fail, who opens the fork tries again, and is told why.
+            let _ = fork::complete(&home, &fork);
+        }
         let transactor = Arc::new(Transactor::start(replay::open(&home)?, &self.0.owner)?);
         open.retain(|_, transactor| transactor.strong_count() > 0);
         open.insert(id, Arc::downgrade(&transactor));
-        Ok(Connection::new(name, transactor))
+        Ok(Connection::new(name, self.clone(), transactor))
     }
 
-    fn home(&self, name: &str, id: DatabaseId) -> Arc<Home> {
+    fn home(&self, name: &str, lineage: Lineage) -> Arc<Home> {
         let Inner { kept, cache, queries, options, .. } = &*self.0;
-        Home::new(name, id, Arc::clone(kept), Arc::clone(cache), Arc::clone(queries), options.clone())
+        Home::new(name, lineage, Arc::clone(kept), Arc::clone(cache), Arc::clone(queries), options.clone())
     }
 
     fn catalog(&self) -> MutexGuard<'_, Catalog> {
@@ -272,7 +281,7 @@ impl Store {
     }
 }
 
-fn not_found(name: &str) -> Error {
+pub(crate) fn not_found(name: &str) -> Error {
     Error::new(Category::NotFound, "db.error/db-not-found", format!("there is no database {name:?}"))
         .with_hint("list the databases of the storage, or create it first")
 }

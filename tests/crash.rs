@@ -13,6 +13,7 @@ use std::process::{Child, Command, ExitCode, Stdio};
 use std::time::Duration;
 
 use annals::{Connection, Tx};
+use annals_tests::Random;
 
 const KILLS: usize = 60;
 const SAMPLE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../repl/samples/git-datascript");
@@ -69,9 +70,7 @@ fn parent() {
     annals_tests::data::import(&reference, Path::new(SAMPLE));
     let reference = log_of(&reference);
 
-    let seed = std::env::var("ANNALS_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(0x5eed_u64);
-    println!("crash: seed {seed} (ANNALS_SEED changes it)");
-    let mut random = Random(seed);
+    let mut random = Random::seeded("crash", 0x5eed);
     let scratch = tempfile::tempdir().expect("a scratch folder");
     let (mut kills, mut files, mut in_the_middle) = (0, 0, 0);
     while kills < KILLS {
@@ -108,7 +107,7 @@ fn kill_one(file: &Path, random: &mut Random) -> (u64, bool) {
         .expect("a child");
     let mut lines = BufReader::new(child.stdout.take().expect("its output")).lines();
     let mut acknowledged = 0;
-    let wanted = random.below(60);
+    let wanted = random.below(60) as u64;
     let mut read = |lines: &mut dyn Iterator<Item = std::io::Result<String>>| {
         let line = lines.next()?.ok()?;
         acknowledged = line.parse().unwrap_or(acknowledged);
@@ -119,7 +118,7 @@ fn kill_one(file: &Path, random: &mut Random) -> (u64, bool) {
             break;
         }
     }
-    std::thread::sleep(Duration::from_micros(random.below(3000)));
+    std::thread::sleep(Duration::from_micros(random.below(3000) as u64));
     let killed = kill(&mut child);
     // What it printed before it died was acknowledged too.
     while read(&mut lines).is_some() {}
@@ -132,17 +131,4 @@ fn kill(child: &mut Child) -> bool {
     let status = child.wait().expect("its end");
     assert!(alive || status.success(), "the child failed by itself: {status}");
     alive && !status.success()
-}
-
-/// Numbers from a seed (splitmix64).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (z ^ (z >> 31)) % bound
-    }
 }

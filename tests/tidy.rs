@@ -4,6 +4,8 @@
 //! thread but the transactor's, no `async`; every file, folder and type that a document names exists; nothing names a
 //! place outside the tree.
 
+mod catalogue;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -50,9 +52,14 @@ fn none(problems: Vec<String>) {
     assert!(problems.is_empty(), "{}", problems.join("\n"));
 }
 
-/// The code of a file: without comments and without what follows `#[cfg(test)]`.
+/// The code of a file: without comments and without the tests at its end.
 fn code(text: &str) -> String {
-    let code = text.split("#[cfg(test)]").next().expect("a first part");
+    let is_tests = |(at, _): &(usize, &str)| {
+        let below = text[*at..].lines().nth(1).unwrap_or_default();
+        below.contains("mod ") && below.ends_with('{')
+    };
+    let end = text.match_indices("#[cfg(test)]").find(is_tests).map_or(text.len(), |(at, _)| at);
+    let code = &text[..end];
     code.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n")
 }
 

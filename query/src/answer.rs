@@ -97,6 +97,16 @@ impl Rows {
 }
 
 impl Answer {
+    /// True if nothing was found.
+    pub fn is_empty(&self) -> bool {
+        match self {
+            Answer::Relation(rows) => rows.is_empty(),
+            Answer::Collection(values) => values.is_empty(),
+            Answer::Tuple(row) => row.is_none(),
+            Answer::Scalar(value) => value.is_none(),
+        }
+    }
+
     /// As one EDN value: a relation becomes a vector of vectors (or of maps), no result becomes nil.
     pub fn into_edn(self) -> Edn {
         match self {

@@ -28,6 +28,11 @@ impl SourceName {
     pub fn default_source() -> SourceName {
         SourceName(Symbol::new("$"))
     }
+
+    /// True if it is `$`.
+    pub fn is_default(&self) -> bool {
+        self.0.as_str() == "$"
+    }
 }
 
 /// A whole query.

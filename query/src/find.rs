@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 use annals_storage::datom::EntityId;
 
 use crate::answer::{Answer, Rows};
-use crate::ast::{Element, Find, PullArg, Query, SourceName, Var};
+use crate::ast::{Element, Expr, Find, PullArg, Query, SourceName, Var};
 use crate::edn::Edn;
 use crate::error::{Error, Result};
 use crate::inputs::Inputs;
@@ -31,18 +31,20 @@ use crate::run::budget::Meter;
 use page::Taken;
 
 /// The variables that decide the answer, each once: those of `:find` in order, then those of `:having` and `:with`.
-pub fn basis(query: &Query) -> Vec<Var> {
-    let mut vars: Vec<Var> = Vec::new();
-    let of_find = query.find.elements().iter().flat_map(|element| match element {
-        Element::Pull { var, .. } => vec![var],
-        Element::Expr(expr) => expr.vars(),
-    });
-    let of_having = query.having.iter().flat_map(|expr| expr.vars());
-    for var in of_find.chain(of_having).chain(&query.with) {
-        if !vars.contains(var) {
-            vars.push(var.clone());
+pub fn basis(query: &Query) -> Vec<&Var> {
+    let mut vars = Vec::with_capacity(query.find.elements().len());
+    let mut add = |var| {
+        if !vars.contains(&var) {
+            vars.push(var);
+        }
+    };
+    for element in query.find.elements() {
+        match element {
+            Element::Pull { var, .. } | Element::Expr(Expr::Var(var, _)) => add(var),
+            Element::Expr(expr) => expr.vars().into_iter().for_each(&mut add),
         }
     }
+    query.having.iter().flat_map(|expr| expr.vars()).chain(&query.with).for_each(add);
     vars
 }
 

@@ -19,6 +19,7 @@ pub mod inputs;
 pub mod naive;
 pub mod parse;
 pub mod plan;
+mod prepared;
 pub mod pull;
 pub mod resolve;
 pub mod rules;
@@ -32,6 +33,7 @@ mod fixture;
 
 pub use answer::{Answer, Rows};
 pub use error::{Error, Result};
+pub use prepared::Prepared;
 pub use run::budget::{Budget, Stopwatch};
 
 use std::borrow::Cow;
@@ -41,6 +43,7 @@ use std::time::Duration;
 use inputs::Inputs;
 use plan::PlanOptions;
 use plan::explain::Explain;
+use plan::kept::Plans;
 use run::Run;
 use run::budget::Meter;
 use run::pool::Pool;
@@ -56,40 +59,6 @@ pub enum QueryArg {
     Value(edn::Edn),
 }
 
-/// A query that was read and can be asked again and again.
-#[derive(Clone, Debug)]
-pub struct Prepared {
-    query: ast::Query,
-}
-
-impl Prepared {
-    /// Reads a query.
-    pub fn new(text: &str) -> Result<Prepared> {
-        Ok(Prepared { query: parse::query_text(text)? })
-    }
-
-    /// The query as data.
-    pub fn query(&self) -> &ast::Query {
-        &self.query
-    }
-
-    /// Runs it over these inputs and tells how it went.
-    pub fn explain(&self, args: &[QueryArg], budget: &Budget) -> Result<Explain> {
-        explain(&self.query, args, budget)
-    }
-
-    /// Answers it over these inputs.
-    pub fn q(&self, args: &[QueryArg], budget: &Budget) -> Result<Answer> {
-        q(&self.query, args, budget)
-    }
-}
-
-impl From<ast::Query> for Prepared {
-    fn from(query: ast::Query) -> Prepared {
-        Prepared { query }
-    }
-}
-
 /// Answers a query.
 pub fn q(query: &ast::Query, args: &[QueryArg], budget: &Budget) -> Result<Answer> {
     q_with(query, args, budget, PlanOptions::default())
@@ -97,19 +66,25 @@ pub fn q(query: &ast::Query, args: &[QueryArg], budget: &Budget) -> Result<Answe
 
 /// Runs a query and tells how it went.
 pub fn explain(query: &ast::Query, args: &[QueryArg], budget: &Budget) -> Result<Explain> {
-    explain_inputs(query, &Inputs::bind(query, args)?, budget)
-}
-
-/// As [`explain`], over inputs that were taken apart.
-pub fn explain_inputs(query: &ast::Query, inputs: &Inputs, budget: &Budget) -> Result<Explain> {
+    let inputs = Inputs::bind(query, args)?;
     let meter = Meter::new(budget);
     let begun = meter.now();
-    let query = &*checked(query, inputs)?;
+    told(&*checked(query, &inputs)?, &inputs, &meter, None, begun)
+}
+
+/// Runs a query that was checked, beginning at a moment of the meter's, and tells how it went.
+pub(crate) fn told(
+    query: &ast::Query,
+    inputs: &Inputs,
+    meter: &Meter,
+    plans: Option<&Plans>,
+    begun: Option<Duration>,
+) -> Result<Explain> {
     let meter = meter.within(find::page::timeout(query, inputs)?);
     let since = |begun: Option<Duration>| Some(meter.now()?.saturating_sub(begun?));
     let mut pool = Pool::default();
     let options = PlanOptions::default();
-    let plan = plan::plan(query, inputs, &mut pool, options, &meter)?;
+    let plan = plan::plan(query, inputs, &mut pool, options, plans, &meter)?;
     let planning = since(begun);
     let running = meter.now();
     let mut run = Run::new(inputs, &mut pool, &meter, options);
@@ -154,7 +129,7 @@ pub fn q_inputs(
     options: PlanOptions,
 ) -> Result<Answer> {
     let meter = Meter::new(budget);
-    answer(&*checked(query, inputs)?, inputs, &meter, options)
+    answer(&*checked(query, inputs)?, inputs, &meter, options, None)
 }
 
 /// The query if it makes sense with these inputs, the program's aggregates marked.
@@ -170,10 +145,11 @@ pub(crate) fn answer(
     inputs: &Inputs,
     meter: &Meter,
     options: PlanOptions,
+    plans: Option<&Plans>,
 ) -> Result<Answer> {
     let meter = &meter.within(find::page::timeout(query, inputs)?);
     let mut pool = Pool::default();
-    let plan = plan::plan(query, inputs, &mut pool, options, meter)?;
+    let plan = plan::plan(query, inputs, &mut pool, options, plans, meter)?;
     let rows = Run::new(inputs, &mut pool, meter, options).answer(&plan)?;
     let _held = meter.hold(rows.len().saturating_mul(run::answer::row_bytes(plan.basis.len())))?;
     drop(pool);

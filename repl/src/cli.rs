@@ -96,6 +96,12 @@ pub enum Verb {
     Pull(PullArgs),
     /// Write one transaction
     Transact(TransactArgs),
+    /// Run a command of the database
+    Command(CommandArgs),
+    /// Show the commands there are, and what they take
+    Commands(CommandsArgs),
+    /// Show what became of requests that had a key
+    Requests(RequestsArgs),
     /// Show transactions, in order
     Log(LogArgs),
     /// Show the attributes
@@ -104,6 +110,8 @@ pub enum Verb {
     Stats(StatsArgs),
     /// Load transactions from files
     Import(ImportArgs),
+    /// Make a database that shares the past of another
+    Fork(ForkArgs),
     /// Delete what is stored and needed no more
     Gc(GcArgs),
     /// Read everything stored and hold it against itself
@@ -199,8 +207,61 @@ pub struct TransactArgs {
     #[arg(long, short, value_name = "FILE", conflicts_with = "data")]
     pub file: Option<PathBuf>,
     /// Only show what it would do
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["key", "expect", "later"])]
     pub dry_run: bool,
+    /// How it is sent.
+    #[command(flatten)]
+    pub request: RequestArgs,
+}
+
+/// What goes with a request to write.
+#[derive(Args, Clone, Debug, Default)]
+pub struct RequestArgs {
+    /// A name that only this request has: sent again with it, it is answered again and not done again
+    #[arg(long, value_name = "KEY")]
+    pub key: Option<String>,
+    /// Refuse it if this is not so, like '{:basis 12}' (can be repeated)
+    #[arg(long, value_name = "EDN")]
+    pub expect: Vec<String>,
+    /// Take it in now and carry it out later; `annals requests STORAGE KEY` tells what became of it
+    #[arg(long, requires = "key")]
+    pub later: bool,
+}
+
+/// `annals command`
+#[derive(Args, Debug)]
+pub struct CommandArgs {
+    /// The storage; may be left out if a setting names one
+    pub storage: Option<String>,
+    /// The command, like :bank/transfer; the colon is needed where the storage is left out
+    pub name: Option<String>,
+    /// Its arguments by name, a map; `-` for standard input [default: {}]
+    pub args: Option<String>,
+    /// Only show what it would do
+    #[arg(long, conflicts_with_all = ["key", "expect", "later"])]
+    pub dry_run: bool,
+    /// How it is sent.
+    #[command(flatten)]
+    pub request: RequestArgs,
+}
+
+/// `annals commands`
+#[derive(Args, Debug)]
+pub struct CommandsArgs {
+    /// The storage
+    pub storage: Option<String>,
+}
+
+/// `annals requests`
+#[derive(Args, Debug)]
+pub struct RequestsArgs {
+    /// The storage
+    pub storage: Option<String>,
+    /// Only the request with this key, in full
+    pub key: Option<String>,
+    /// How many of the newest to show
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub last: usize,
 }
 
 /// `annals log`
@@ -237,6 +298,20 @@ pub struct SchemaArgs {
 pub struct StatsArgs {
     /// The storage
     pub storage: Option<String>,
+}
+
+/// `annals fork`
+#[derive(Args, Debug)]
+pub struct ForkArgs {
+    /// The storage
+    pub storage: String,
+    /// The database whose past is shared
+    pub from: String,
+    /// The name of the new database
+    pub to: String,
+    /// The last that is shared: a t, a transaction, or an instant [default: the newest transaction]
+    #[arg(long, value_name = "POINT")]
+    pub at: Option<String>,
 }
 
 /// `annals gc`
@@ -316,5 +391,16 @@ mod tests {
         let Some(Verb::Query(query)) = cli.expect("it is right").verb else { panic!("it is a query") };
         assert_eq!(query.query.as_deref(), Some("-"));
         assert_eq!(query.args, ["-5", "\"x\""]);
+    }
+
+    #[test]
+    fn what_is_only_tried_is_no_request_and_what_is_done_later_has_a_key() {
+        let parsed = |more: &[&str]| {
+            Cli::try_parse_from([&["annals", "transact", "a", "[]", "--expect", "{:basis 1}"], more].concat())
+        };
+        assert!(parsed(&["--dry-run"]).is_err() && parsed(&["--later"]).is_err());
+        let cli = parsed(&["--later", "--key", "k", "--expect", "{:basis 2}"]).expect("it is right");
+        let Some(Verb::Transact(args)) = cli.verb else { panic!("it is a transaction") };
+        assert_eq!(args.request.expect, ["{:basis 1}", "{:basis 2}"]);
     }
 }

@@ -241,9 +241,12 @@ impl From<annals::Error> for Problem {
 
 /// The library's hint, or a better one where the binary has its own way to follow it.
 fn hint_here(error: &annals::Error) -> Option<String> {
-    match error.keyword() {
-        "db.error/budget-exceeded" => Some("ask for less, or start with --rows N".to_owned()),
-        _ => error.hint().map(str::to_owned),
+    match (error.keyword(), error.hint()) {
+        ("db.error/budget-exceeded", Some(hint)) if hint.contains("memory") => {
+            Some("ask for less, or start with more --memory SIZE".to_owned())
+        }
+        ("db.error/budget-exceeded", _) => Some("ask for less, or start with --rows N".to_owned()),
+        (_, hint) => hint.map(str::to_owned),
     }
 }
 

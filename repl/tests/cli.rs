@@ -173,6 +173,22 @@ fn what_jobs_leave_behind_is_collected_and_verified() {
 }
 
 #[test]
+fn a_fork_goes_its_own_way() {
+    let place = Place::with_films();
+    let ran = place.run(&["fork", "films.annals", "main", "trial", "--at", "1"]);
+    assert_eq!((ran.status, ran.err.as_str()), (0, "trial shares the past of main up to t 1\n"));
+    let films = "[{:film/title \"Ran\" :film/year 1985}]";
+    assert_eq!(place.run(&["transact", "films.annals", films, "--db", "trial"]).status, 0);
+    let titles = |db: &str| place.run(&["query", "films.annals", TITLES, "--db", db, "--format", "csv"]).out;
+    assert_eq!(titles("trial").lines().skip(1).collect::<Vec<_>>(), ["Ran,1985"]);
+    assert!(titles("main").contains("Alien") && !titles("main").contains("Ran"));
+    let again = place.run(&["fork", "films.annals", "main", "trial"]);
+    assert_eq!(again.status, 1);
+    assert!(again.err.contains("db-exists"), "{}", again.err);
+    assert!(place.run(&["fork", "films.annals", "main", "b", "--at", "9"]).err.contains("fork-beyond-basis"));
+}
+
+#[test]
 fn damage_is_listed_and_trees_are_made_anew() {
     let place = Place::with_films();
     assert_eq!(
@@ -211,6 +227,80 @@ fn a_dry_run_writes_nothing() {
     ]);
     assert!(tried.out.contains("what if: t 3") && tried.out.contains("Tron"), "{tried:?}");
     assert!(!place.run(&["query", "films.annals", TITLES]).out.contains("Tron"));
+}
+
+#[test]
+fn a_request_with_a_key_is_carried_out_once_and_expects_something() {
+    let place = Place::with_films();
+    let tx = |more: &[&str]| {
+        place.run(&[&["transact", "films.annals", "[{:film/title \"Tron\" :film/year 1982}]"], more].concat())
+    };
+    let first = tx(&["--key", "tron", "--format", "table"]);
+    assert!(first.status == 0 && first.out.starts_with("written: t 3,"), "{first:?}");
+    let again = tx(&["--key", "tron", "--format", "table"]);
+    assert!(again.status == 0 && again.out.starts_with("replayed: t 3,"), "{again:?}");
+    assert!(tx(&["--key", "tron"]).out.contains(":replayed true"));
+    let stale = tx(&["--expect", "{:basis 3}", "--expect", "{:basis 2}", "--expect", "{:basis 1}"]);
+    assert_eq!((stale.status, stale.out.as_str()), (1, ""));
+    for part in ["conflict[db.error/expectation-failed]", "{:basis 2} (and 1 more)", ":actual 3", "help: "] {
+        assert!(stale.err.contains(part), "{part}: {}", stale.err);
+    }
+    let wrong = tx(&["--expect", "{:basis"]);
+    assert!(wrong.status == 1 && wrong.err.contains("expectation 1 `{:basis`"), "{wrong:?}");
+    assert_eq!(tx(&["--later"]).status, 2, "what is done later needs a key");
+    assert_eq!(tx(&["--dry-run", "--key", "k"]).status, 2);
+    let taken = tx(&["--later", "--key", "again", "--expect", "{:basis 1}"]);
+    assert!(taken.status == 0 && taken.out.contains(":taken-in 4"), "{taken:?}");
+    let listed = place.run(&["requests", "films.annals"]);
+    assert_eq!(listed.out.matches(":key").count(), 2, "{listed:?}");
+    let told = place.run(&["requests", "films.annals", "again"]);
+    for part in [":state :rejected", ":t 5", ":taken-in 4", ":keyword :db.error/expectation-failed"] {
+        assert!(told.out.contains(part), "{part}: {told:?}");
+    }
+    let one = place.run(&["requests", "films.annals", "--last", "1", "--format", "csv"]);
+    assert!(one.out.starts_with("key,state,t,taken-in,command,why\nagain,:rejected,5,4,"), "{one:?}");
+    let none = place.run(&["requests", "films.annals", "none"]);
+    assert!(none.status == 1 && none.err.contains("db.error/unknown-request"), "{none:?}");
+}
+
+#[test]
+fn commands_of_the_database_are_listed_tried_and_run() {
+    let place = Place::with_films();
+    assert_eq!(place.run(&["commands", "films.annals"]).out, "[]\n");
+    let add = "[{:db/ident :film/add :db/doc \"Adds a film\"
+                 :db.command/args \"{:title :string :year {:type :long :min 1888}}\"
+                 :db/fn \"{:in [?title ?year] :where [[(< 0 ?year)]] :tx [{:film/title ?title :film/year ?year}]}\"}]";
+    assert_eq!(place.run(&["transact", "films.annals", add]).status, 0);
+    let listed = place.run(&["commands", "films.annals", "--format", "csv"]);
+    assert_eq!(
+        listed.out,
+        "command,takes,native,doc\n:film/add,\"{:title :string, :year {:min 1888, :type :long}}\",false,Adds a film\n"
+    );
+    let tron = "{:title \"Tron\" :year 1982}";
+    let tried = place.run(&["command", "films.annals", "film/add", tron, "--dry-run", "--format", "table"]);
+    assert!(tried.status == 0 && tried.out.starts_with("what if: t 4,"), "{tried:?}");
+    assert!(!place.run(&["query", "films.annals", TITLES]).out.contains("Tron"));
+    let mut command = place.command(&["command", ":film/add", "-", "--key", "k"]);
+    command.env("ANNALS_STORAGE", "films.annals");
+    assert_eq!(finish(command, tron).status, 0);
+    let again = place.run(&["command", "films.annals", ":film/add", tron, "--key", "k"]);
+    assert!(again.status == 0 && again.out.contains(":replayed true"), "{again:?}");
+    assert!(place.run(&["query", "films.annals", TITLES]).out.contains("[\"Tron\" 1982]"));
+    for (args, status, part) in [
+        (&["command", "films.annals", "film/ad", "{}"][..], 1, "did you mean `film/add`?"),
+        (
+            &["command", "films.annals", "film/add", "{:year 1}"],
+            1,
+            ":title is missing; :year is at least 1888",
+        ),
+        (&["command", "films.annals", "film/add", "{:year"], 1, "db.error/syntax"),
+        (&["command", "films.annals", "film/add", "7"], 1, "are no map"),
+        (&["command", "films.annals"], 2, "needs its name"),
+        (&["command", "nothing.annals", "film/add"], 1, "not-found"),
+    ] {
+        let ran = place.run(args);
+        assert!(ran.status == status && ran.err.contains(part), "{args:?} {ran:?}");
+    }
 }
 
 #[test]

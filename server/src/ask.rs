@@ -37,6 +37,10 @@ pub(crate) struct Ask {
     pub(crate) types: Types,
     /// What the asker has already.
     pub(crate) has_tags: Vec<String>,
+    /// The key by which the request is recognised when it is sent again.
+    pub(crate) key: Option<String>,
+    /// The asker does not wait for the outcome.
+    pub(crate) is_async: bool,
     /// The basis that the answer must have reached, and how long it may take.
     pub(crate) demand: Option<(T, Duration)>,
     /// Set when the asker is gone or the time is up.

@@ -75,7 +75,7 @@ pub(crate) fn bad(name: &str, text: &str, want: &str) -> Problem {
     Problem::incorrect("db.error/bad-parameter", format!("{name} is {text:?}, not {want}"))
 }
 
-fn percent_encoded(text: &str) -> String {
+pub(crate) fn percent_encoded(text: &str) -> String {
     text.bytes().fold(String::new(), |mut out, byte| {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(char::from(byte)),

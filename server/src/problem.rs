@@ -109,10 +109,19 @@ fn status_of(category: Category) -> StatusCode {
     }
 }
 
+/// The status of what the library refused: that of its category, but where HTTP has a more exact one.
+fn status_of_error(error: &annals::Error) -> StatusCode {
+    match error.keyword() {
+        // No state of the database would help: the key is another request's for ever.
+        "db.error/idempotency-key-reused" => StatusCode::UNPROCESSABLE_ENTITY,
+        _ => status_of(error.category()),
+    }
+}
+
 impl From<annals::Error> for Problem {
     fn from(error: annals::Error) -> Problem {
         Problem(Box::new(Parts {
-            status: status_of(error.category()),
+            status: status_of_error(&error),
             allow: None,
             category: error.category(),
             keyword: Cow::Owned(error.keyword().to_owned()),
@@ -176,6 +185,11 @@ impl Problem {
     /// The value of Allow, for a method that is not there.
     pub(crate) fn allow(&self) -> Option<&str> {
         self.0.allow.as_deref()
+    }
+
+    /// True if the same request was refused before, and this is what it was told then.
+    pub(crate) fn is_replayed(&self) -> bool {
+        self.0.data.get(&Edn::keyword("db.error/replayed")) == Some(&Edn::Bool(true))
     }
 
     /// The category.
@@ -289,8 +303,9 @@ impl Problem {
 
     pub(crate) fn outcome_unknown(millis: u128) -> Problem {
         let message = format!("no outcome within {millis} ms: the transaction may still be done, or not");
-        Problem::new(Category::Unavailable, "db.error/transaction-timeout", message)
-            .hint("look at a later basis before trying again")
+        Problem::new(Category::Unavailable, "db.error/transaction-timeout", message).hint(
+            "send it again if it had an Idempotency-Key: it is done once; else look at a later basis first",
+        )
     }
 
     pub(crate) fn basis_not_reached(wanted: u64, basis: u64) -> Problem {

@@ -19,6 +19,12 @@ use crate::view::Stamp;
 /// Says after what the next page of a query goes on.
 const CURSOR: HeaderName = HeaderName::from_static("annals-cursor");
 
+/// Says that the request was answered before, and this is the same answer.
+const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
+
+/// Says that the asker does not wait, as it preferred (RFC 7240).
+const PREFERENCE_APPLIED: HeaderName = HeaderName::from_static("preference-applied");
+
 /// An answer with named parts.
 #[derive(Clone, Debug)]
 pub(crate) enum Doc {
@@ -124,6 +130,12 @@ pub(crate) struct Reply {
     pub(crate) next: Option<String>,
     /// After what the next page of a query goes on.
     pub(crate) cursor: Option<String>,
+    /// Where the outcome will be told.
+    pub(crate) location: Option<String>,
+    /// The outcome may be still to come: it can be asked for again in a second.
+    pub(crate) is_pending: bool,
+    /// The request was carried out before.
+    pub(crate) replayed: bool,
 }
 
 /// The answer itself.
@@ -142,7 +154,16 @@ pub(crate) enum Content {
 impl Reply {
     /// 200.
     pub(crate) fn new(content: Content) -> Reply {
-        Reply { content, status: StatusCode::OK, stamp: None, next: None, cursor: None }
+        Reply {
+            content,
+            status: StatusCode::OK,
+            stamp: None,
+            next: None,
+            cursor: None,
+            location: None,
+            is_pending: false,
+            replayed: false,
+        }
     }
 
     /// 200 and a value.
@@ -184,6 +205,16 @@ impl Reply {
         if let Some(cursor) = self.cursor {
             put(headers, CURSOR, &cursor);
         }
+        if let Some(location) = self.location {
+            put(headers, header::LOCATION, &location);
+            headers.insert(PREFERENCE_APPLIED, HeaderValue::from_static("respond-async"));
+        }
+        if self.is_pending {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        if self.replayed {
+            headers.insert(REPLAYED, HeaderValue::from_static("true"));
+        }
         if let Some(next) = self.next {
             put(headers, header::LINK, &format!("<{next}>; rel=\"next\""));
         }
@@ -200,6 +231,7 @@ pub(crate) fn problem_response(problem: Problem, media: Media) -> Response {
         HeaderValue::from_static("application/problem+json")
     };
     let busy = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE);
+    let replayed = problem.is_replayed();
     let text = problem.into_doc().write(media, Types::Plain);
     let mut response = Response::new(Body::from(Bytes::from(text)));
     *response.status_mut() = status;
@@ -208,6 +240,9 @@ pub(crate) fn problem_response(problem: Problem, media: Media) -> Response {
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if busy {
         headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    }
+    if replayed {
+        headers.insert(REPLAYED, HeaderValue::from_static("true"));
     }
     if let Some(allow) = allow {
         put(headers, header::ALLOW, &allow);

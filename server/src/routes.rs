@@ -11,7 +11,7 @@ use axum::routing::any;
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::ask::Ask;
-use crate::calls::{catalogue, datoms, health, log, pull, query, transact};
+use crate::calls::{catalogue, commands, datoms, fork, health, log, pull, query, requests, transact};
 use crate::media::Media;
 use crate::problem::Problem;
 use crate::reply::{Reply, problem_response};
@@ -101,9 +101,41 @@ pub(crate) const ROUTES: &[Route] = &[
         calls: &[Call { params: &["system", "min-t", "wait"], run: catalogue::schema, ..READ }],
     },
     Route {
+        path: "/v1/db/{db}/fork",
+        about: "a new database that shares the past of this one",
+        calls: &[Call { method: "POST", work: Work::Write, body: true, run: fork::fork, ..READ }],
+    },
+    Route {
         path: "/v1/db/{db}/transact",
         about: "facts in, report out",
         calls: &[Call { method: "POST", work: Work::Write, body: true, run: transact::transact, ..READ }],
+    },
+    Route {
+        path: "/v1/db/{db}/commands",
+        about: "the commands there are, and what they take",
+        calls: &[Call { params: BASIS, run: commands::list, ..READ }],
+    },
+    Route {
+        path: "/v1/db/{db}/commands/{*name}",
+        about: "run a command by name",
+        calls: &[Call {
+            method: "POST",
+            work: Work::Write,
+            params: &["dry-run"],
+            body: true,
+            run: commands::run,
+            ..READ
+        }],
+    },
+    Route {
+        path: "/v1/db/{db}/requests",
+        about: "the newest requests that had a key, and what became of them",
+        calls: &[Call { params: &["limit", "state", "min-t", "wait"], run: requests::list, ..READ }],
+    },
+    Route {
+        path: "/v1/db/{db}/requests/{key}",
+        about: "what became of a request",
+        calls: &[Call { params: &["wait"], run: requests::status, ..READ }],
     },
     Route {
         path: "/v1/db/{db}/with",

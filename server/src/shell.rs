@@ -15,7 +15,7 @@ use annals::Store;
 use axum::body::{Body, BodyDataStream, Bytes};
 use axum::extract::{FromRequestParts, Query, RawPathParams, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::Response;
 use futures_core::Stream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -31,6 +31,8 @@ use crate::reply::{problem_response, put};
 use crate::routes::{Call, Route, Work};
 
 const BASIS_T: HeaderName = HeaderName::from_static("annals-basis-t");
+/// Names a request, so that it is carried out once however often it is sent.
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const HEAD_T: HeaderName = HeaderName::from_static("annals-head-t");
 /// How much of a body that is too large is read and thrown away, so that the asker gets to read the answer.
 const DRAINED_BYTES: usize = 64 << 20;
@@ -159,6 +161,8 @@ async fn ask_of(
         shared: shared.clone(),
         path: parts.uri.path().to_owned(),
         parts: varying.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        key: parts.headers.get(IDEMPOTENCY_KEY).map(key_text).transpose()?,
+        is_async: prefers(&parts.headers, "respond-async"),
         demand,
         limit: watch::Sender::new(most),
         params,
@@ -170,6 +174,20 @@ async fn ask_of(
         cancel: Arc::new(AtomicBool::new(false)),
         known: known.clone(),
     })
+}
+
+/// A key is text, so that it can be a fact.
+fn key_text(value: &HeaderValue) -> Result<String, Problem> {
+    let text = std::str::from_utf8(value.as_bytes()).map(|text| text.trim().to_owned());
+    text.map_err(|_| {
+        Problem::incorrect("db.error/invalid-idempotency-key", "the Idempotency-Key is not UTF-8 text")
+    })
+}
+
+/// True if a header Prefer (RFC 7240) names this preference.
+fn prefers(headers: &HeaderMap, name: &str) -> bool {
+    let said = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
+    said.flat_map(|text| text.split([',', ';'])).any(|part| part.trim().eq_ignore_ascii_case(name))
 }
 
 /// The basis that the answer must have reached (parameter or header), and how long to wait for it.

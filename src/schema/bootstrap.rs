@@ -32,7 +32,7 @@ macro_rules! attributes {
             ident: $ident,
             tag: Tag::$tag,
             many: stringify!($many).len() == 4,
-            unique: stringify!($unique).len() == 8,
+            unique: kind_of(stringify!($unique)),
             doc: $doc,
         }),*];
     };
@@ -43,8 +43,17 @@ struct Birth {
     ident: &'static str,
     tag: Tag,
     many: bool,
-    unique: bool,
+    unique: Option<EntityId>,
     doc: &'static str,
+}
+
+/// The kind of uniqueness that a word of the table stands for.
+const fn kind_of(word: &str) -> Option<EntityId> {
+    match word.as_bytes() {
+        b"identity" => Some(UNIQUE_IDENTITY),
+        b"value" => Some(UNIQUE_VALUE),
+        _ => None,
+    }
 }
 
 attributes! {
@@ -63,7 +72,7 @@ attributes! {
     ATTR_PREDS = 20 "db.attr/preds" Symbol many plain "Predicates every value of the attribute must pass";
     ENTITY_ATTRS = 21 "db.entity/attrs" Keyword many plain "Attributes an entity of this spec must have";
     ENTITY_PREDS = 22 "db.entity/preds" Symbol many plain "Predicates an entity of this spec must pass";
-    ENSURE = 23 "db/ensure" Ref one plain "The spec to check an entity against; never stored";
+    ENSURE = 23 "db/ensure" Ref many plain "The specs to check an entity against; never stored";
     INSTALL_PARTITION = 24 "db.install/partition" Ref many plain "The partitions of this database";
     INSTALL_VALUE_TYPE = 25 "db.install/valueType" Ref many plain "The value types of this database";
     INSTALL_ATTRIBUTE = 26 "db.install/attribute" Ref many plain "The attributes of this database";
@@ -73,6 +82,20 @@ attributes! {
     EXCISE_ATTRS = 30 "db.excise/attrs" Ref many plain "The attributes whose facts are to be removed";
     EXCISE_BEFORE = 31 "db.excise/before" Instant one plain "Removal stops before this instant";
     EXCISE_BEFORE_T = 32 "db.excise/beforeT" Long one plain "Removal stops before this transaction";
+    TX_KEY = 33 "db.tx/key" String one value "The key by which a request that is sent again is recognised";
+    TX_DIGEST = 34 "db.tx/digest" Uuid one plain "What tells the request of a key from others";
+    TX_TEMPIDS = 35 "db.tx/tempids" String one plain "What the tempids of a request with a key became, as EDN";
+    TX_REFUSAL = 36 "db.tx/refusal" String one plain "Why a request with a key was refused, as EDN";
+    FN = 37 "db/fn" String one plain "Code that transactions call by the entity's ident";
+    FN_LANG = 38 "db.fn/lang" Keyword one plain "The language of the code, if it is not Datalog";
+    CONSTRAINT = 39 "db/constraint" String one plain "A query that must have no answer after any transaction";
+    INTAKE_KEY = 40 "db.intake/key" String one value "The key of a request that was taken in to be carried out later";
+    INTAKE_REQUEST = 41 "db.intake/request" String one plain "The request that was taken in, as EDN";
+    INTAKE_OPEN = 42 "db.intake/open" Boolean one plain "Whether the request is still to be carried out";
+    COMMAND_ARGS = 43 "db.command/args" String one plain "What a command takes, as EDN";
+    COMMAND_ENSURE = 44 "db.command/ensure" String one plain "Code that must hold after the command";
+    TX_COMMAND = 45 "db.tx/command" Ref one plain "The command that the transaction carried out";
+    FILLING = 46 "db.attr/filling" Boolean one plain "Whether the tuples of older entities are still being made";
 }
 
 /// Partitions, cardinalities, kinds of uniqueness, operations: entities that only have a name.
@@ -92,6 +115,8 @@ const NAMES: &[(u64, &str)] = &[
 
 /// `:db.part/db`
 pub(crate) const PART_DB: EntityId = EntityId(0);
+/// `:db.part/tx`
+pub(crate) const PART_TX: EntityId = EntityId(3);
 pub(crate) const CARDINALITY_ONE: EntityId = EntityId(96);
 pub(crate) const CARDINALITY_MANY: EntityId = EntityId(97);
 pub(crate) const UNIQUE_VALUE: EntityId = EntityId(98);
@@ -140,8 +165,8 @@ impl Birth {
         datoms.push(fact(e, CARDINALITY, Value::Ref(cardinality)));
         datoms.push(fact(e, DOC, Value::string(self.doc)));
         datoms.push(fact(PART_DB, INSTALL_ATTRIBUTE, Value::Ref(e)));
-        if self.unique {
-            datoms.push(fact(e, UNIQUE, Value::Ref(UNIQUE_IDENTITY)));
+        if let Some(kind) = self.unique {
+            datoms.push(fact(e, UNIQUE, Value::Ref(kind)));
         }
         if self.tag == Tag::Tuple {
             datoms.push(fact(e, TUPLE_TYPE, Value::keyword("db.type/keyword")));

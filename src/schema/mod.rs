@@ -8,18 +8,20 @@
 //! entity. An entity whose ident is retracted without a new one loses all its names.
 
 pub(crate) mod bootstrap;
+mod constraint;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use annals_query::source::{Attribute, Unique};
-use annals_storage::datom::{AttrId, EntityId, Keyword, Pattern, T, Tag, Value};
+use annals_storage::datom::{AttrId, EntityId, Keyword, Pattern, Symbol, T, Tag, Value};
 use annals_storage::log::{LoggedTx, Op};
 use annals_storage::snapshot::{Snapshot, View};
 use hashbrown::HashMap;
 
 use crate::error::Result;
 use bootstrap as at;
+pub(crate) use constraint::{Constraint, Invariant, Reads};
 
 /// What the values of a tuple attribute look like.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -46,6 +48,10 @@ pub(crate) struct Attr {
     pub(crate) tuple: Tuple,
     /// The composite tuples it is a member of.
     pub(crate) composites: Vec<AttrId>,
+    /// What judges every value that is asserted.
+    pub(crate) preds: Vec<Symbol>,
+    /// It is a composite, and the tuples of entities that are older than it are still being made.
+    pub(crate) filling: bool,
 }
 
 impl Attr {
@@ -84,6 +90,7 @@ impl Attr {
 pub(crate) struct Schema {
     attrs: Arc<Attrs>,
     names: Arc<Names>,
+    constraints: Arc<[Constraint]>,
 }
 
 /// Attributes by id; ids are given without gaps, so a vector is the map.
@@ -137,19 +144,24 @@ impl Schema {
             }
         }
         attrs.link();
-        Ok(Schema { attrs: Arc::new(attrs), names: Arc::new(names) })
+        let constraints = constraint::all(snapshot)?;
+        Ok(Schema { attrs: Arc::new(attrs), names: Arc::new(names), constraints })
     }
 
     /// The schema after one more transaction, which `snapshot` holds already.
     pub(crate) fn after(&self, tx: &LoggedTx, snapshot: &Snapshot) -> Result<Schema> {
+        let constrains = tx.datoms.iter().any(|datom| datom.a == at::CONSTRAINT);
         let mut touched: Vec<EntityId> =
             tx.datoms.iter().filter(|datom| defines(datom.a)).map(|datom| datom.e).collect();
+        let mut next = self.clone();
+        if constrains {
+            next.constraints = constraint::all(snapshot)?;
+        }
         if touched.is_empty() {
-            return Ok(self.clone());
+            return Ok(next);
         }
         touched.sort_unstable();
         touched.dedup();
-        let mut next = self.clone();
         let namings: Vec<Naming> = tx.datoms.iter().filter_map(naming).collect();
         if !namings.is_empty() {
             Arc::make_mut(&mut next.names).apply(&namings);
@@ -192,6 +204,16 @@ impl Schema {
         &self.attrs.refs
     }
 
+    /// The composites whose older entities have no tuples yet.
+    pub(crate) fn filling(&self) -> impl Iterator<Item = &Attr> {
+        self.attrs().filter(|attr| attr.filling)
+    }
+
+    /// The queries that must have no answer.
+    pub(crate) fn constraints(&self) -> &[Constraint] {
+        &self.constraints
+    }
+
     /// The entity an ident names.
     pub(crate) fn entid(&self, ident: &Keyword) -> Option<EntityId> {
         self.names.entities.get(ident).copied()
@@ -209,7 +231,7 @@ impl Schema {
 
     #[cfg(test)]
     pub(crate) fn same_as(&self, other: &Schema) -> bool {
-        self.attrs == other.attrs && self.names == other.names
+        self.attrs == other.attrs && self.names == other.names && self.constraints == other.constraints
     }
 }
 
@@ -245,7 +267,7 @@ pub(crate) fn defines(a: AttrId) -> bool {
 
 /// True if the attribute is a property that only attributes have.
 pub(crate) fn is_property(a: AttrId) -> bool {
-    const PROPERTIES: [AttrId; 11] = [
+    const PROPERTIES: [AttrId; 12] = [
         at::VALUE_TYPE,
         at::CARDINALITY,
         at::UNIQUE,
@@ -257,6 +279,7 @@ pub(crate) fn is_property(a: AttrId) -> bool {
         at::TUPLE_TYPE,
         at::TUPLE_TYPES,
         at::ATTR_PREDS,
+        at::FILLING,
     ];
     PROPERTIES.contains(&a)
 }
@@ -327,7 +350,8 @@ fn read(
         component: draft.component,
         indexed: true,
     };
-    Ok(Some(Attr { public, no_history: draft.no_history, tuple: draft.tuple, composites: Vec::new() }))
+    let Draft { no_history, tuple, preds, filling, .. } = draft;
+    Ok(Some(Attr { public, no_history, tuple, composites: Vec::new(), preds, filling }))
 }
 
 #[derive(Default)]
@@ -338,6 +362,8 @@ struct Draft {
     component: bool,
     no_history: bool,
     tuple: Tuple,
+    preds: Vec<Symbol>,
+    filling: bool,
 }
 
 impl Draft {
@@ -349,6 +375,8 @@ impl Draft {
             (at::UNIQUE, Value::Ref(_)) => self.unique = Some(Unique::Value),
             (at::IS_COMPONENT, Value::Boolean(yes)) => self.component = yes,
             (at::NO_HISTORY, Value::Boolean(yes)) => self.no_history = yes,
+            (at::FILLING, Value::Boolean(yes)) => self.filling = yes,
+            (at::ATTR_PREDS, Value::Symbol(name)) => self.preds.push(name),
             (at::TUPLE_ATTRS, Value::Tuple(slots)) => {
                 self.tuple = Tuple::Composite(keywords(&slots).filter_map(|ident| meant(ident, t)).collect());
             }

@@ -10,10 +10,13 @@ use annals_storage::datom::{AttrId, EntityId, T, Value};
 use annals_storage::log::{LogDatom, Op};
 use hashbrown::HashSet;
 
+use super::ensure::unknown_predicate;
 use super::problem::{self, Problems};
 use super::resolve::Holders;
-use super::{Fact, compose};
+use super::{Fact, compose, fill};
 use crate::basis::Basis;
+use crate::code;
+use crate::database::Db;
 use crate::error::{Error, Result, brief};
 use crate::schema::{Attr, bootstrap as at};
 use crate::time;
@@ -63,12 +66,8 @@ fn reset(fact: &Fact) -> Error {
 }
 
 /// What a transaction changes, sorted by entity and attribute, a retraction before its replacement.
-pub(super) fn net(
-    before: &Basis,
-    mut facts: Vec<Fact>,
-    instant: i64,
-    holders: &Holders,
-) -> Result<Vec<LogDatom>> {
+pub(super) fn net(db: &Db, mut facts: Vec<Fact>, instant: i64, holders: &Holders) -> Result<Vec<LogDatom>> {
+    let before = &**db.basis();
     let tx = EntityId::of_t(before.t + 1);
     facts.push(Fact { added: true, e: tx, a: at::TX_INSTANT, v: Value::Instant(instant), span: None });
     facts.sort_by(|x, y| (x.e, x.a, &x.v, x.added).cmp(&(y.e, y.a, &y.v, y.added)));
@@ -83,6 +82,7 @@ pub(super) fn net(
             let message = format!("{a:?} is no attribute of this database");
             return Err(Error::new(Category::Fault, "db.error/not-an-attribute", message));
         };
+        passes(db, attr, group, &mut problems)?;
         touched.extend(attr.composites.iter().map(|composite| (e, *composite)));
         if attr.is_composite() {
             touched.push((e, a));
@@ -94,6 +94,7 @@ pub(super) fn net(
     }
     compose::compose(before, touched, &mut net)?;
     install(&mut net);
+    fill::announce(before, &mut net)?;
     unique(before, &net, holders, &mut problems)?;
     protect(before, &net, &mut problems);
     problems.settle()?;
@@ -134,6 +135,37 @@ fn conflict(before: &Basis, attr: &Attr, group: &[Fact]) -> Option<Error> {
             .with_data("db.error/datoms", datoms)
             .at(span),
     )
+}
+
+/// Every value that is asserted, new or not, passes the predicates its attribute had before.
+fn passes(db: &Db, attr: &Attr, group: &[Fact], problems: &mut Problems) -> Result<()> {
+    for (pred, fact) in attr.preds.iter().flat_map(|pred| group.iter().map(move |fact| (pred, fact))) {
+        if !fact.added {
+            continue;
+        }
+        let value = Edn::from(fact.v.clone());
+        let verdict =
+            code::judge_value(db, pred, &value).map_err(|error| error.without_span().at(fact.span))?;
+        let problem = match verdict {
+            Some(Edn::Bool(true)) => continue,
+            None => unknown_predicate(pred),
+            Some(verdict) => {
+                let message = format!(
+                    "{} does not pass {pred} of {}, which says {verdict}",
+                    brief(&value),
+                    attr.ident()
+                );
+                Error::incorrect("db.error/attr-pred", message)
+                    .with_data("db.error/entity", fact.e)
+                    .with_data("db.error/attribute", attr.ident().clone())
+                    .with_data("db.error/value", value)
+                    .with_data("db.error/pred", pred.clone())
+                    .with_data("db.error/pred-return", verdict)
+            }
+        };
+        problems.push(problem.at(fact.span));
+    }
+    Ok(())
 }
 
 /// What the facts about one attribute of one entity change.
@@ -205,7 +237,14 @@ fn unique(before: &Basis, net: &[LogDatom], holders: &Holders, problems: &mut Pr
             let mut own = net[start..].iter().take_while(|datom| (datom.e, datom.a) == (holder, a));
             own.any(|datom| datom.v == *v && datom.op != Op::Assert)
         };
-        if holder != e && !given_up() {
+        // A holder without a stored tuple was found by its members: do they still make it?
+        let unmade = match before.schema.attr(a) {
+            Some(attr) if attr.filling && holder != e => {
+                compose::made(before, net, holder, attr)?.as_ref() != Some(v)
+            }
+            _ => false,
+        };
+        if holder != e && !unmade && !given_up() {
             problems.push(taken(before, a, v, e, holder, "the second one has it"));
         }
     }

@@ -8,7 +8,7 @@ use annals_storage::log::{LogDatom, Op};
 
 use crate::basis::Basis;
 use crate::error::Result;
-use crate::schema::Tuple;
+use crate::schema::{Attr, Tuple};
 
 /// Adds what changes about the tuples of these entities to what the transaction changes.
 pub(super) fn compose(
@@ -24,11 +24,11 @@ pub(super) fn compose(
     let mut changes = Vec::new();
     for (e, a) in touched {
         let Some(attr) = before.schema.attr(a) else { continue };
-        let Tuple::Composite(members) = &attr.tuple else { continue };
+        if !attr.is_composite() {
+            continue;
+        }
         let forget = attr.no_history;
-        let members = members.iter().map(|member| after(before, net, e, *member));
-        let slots: Vec<Option<Value>> = members.collect::<Result<_>>()?;
-        let made = slots.iter().any(Option::is_some).then(|| Value::Tuple(slots.into()));
+        let made = made(before, net, e, attr)?;
         let stored = if before.is_allocated(e) { before.value(e, a)? } else { None };
         if made.as_ref() == stored.as_ref().map(|(v, _)| v) {
             continue;
@@ -39,6 +39,14 @@ pub(super) fn compose(
     net.append(&mut changes);
     net.sort_by_key(|datom| (datom.e, datom.a));
     Ok(())
+}
+
+/// The tuple that the members of an entity make after the transaction; none if it has no member.
+pub(super) fn made(before: &Basis, net: &[LogDatom], e: EntityId, attr: &Attr) -> Result<Option<Value>> {
+    let Tuple::Composite(members) = &attr.tuple else { return Ok(None) };
+    let members = members.iter().map(|member| after(before, net, e, *member));
+    let slots: Vec<Option<Value>> = members.collect::<Result<_>>()?;
+    Ok(slots.iter().any(Option::is_some).then(|| Value::Tuple(slots.into())))
 }
 
 /// The value a member has after the transaction.

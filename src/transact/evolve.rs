@@ -4,25 +4,29 @@
 //! those that what is stored was written by (type, shape of tuples), and none that what is stored would break: one
 //! value of several, unique ones that are shared. Everything is judged on the state after, with the facts it breaks.
 
-use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use annals_query::edn::Edn;
-use annals_storage::datom::{AttrId, EntityId, Keyword, Partition, Pattern, Tag, Value};
-use annals_storage::log::{LoggedTx, Op};
-use annals_storage::snapshot::View;
+use annals_storage::datom::{AttrId, EntityId, Keyword, Partition, Tag, Value};
+use annals_storage::log::{LogDatom, LoggedTx, Op};
 
-use super::problem::{self, Problems};
+use super::command;
+use super::ensure::unknown_predicate;
+use super::fill;
+use super::partition;
+use super::problem::Problems;
+use super::repeats;
 use super::value::{self, TUPLE_ARITY};
 use crate::basis::Basis;
+use crate::code;
+use crate::database::Db;
 use crate::error::{Error, Result};
-use crate::schema::{self, Attr, Tuple, bootstrap as at};
-
-/// The most offending facts an error lists.
-const LISTED: usize = 20;
+use crate::schema::{self, Attr, Invariant, Tuple, bootstrap as at};
 
 /// Judges every attribute and ident that the transaction touched.
-pub(super) fn check(before: &Basis, after: &Basis, tx: &LoggedTx) -> Result<()> {
+pub(super) fn check(before: &Basis, after: &Arc<Basis>, tx: &LoggedTx) -> Result<()> {
     let mut problems = Problems::default();
+    declared(after, tx, &mut problems)?;
     let mut touched: Vec<EntityId> = Vec::new();
     for datom in tx.datoms.iter().filter(|datom| schema::defines(datom.a)) {
         match &datom.v {
@@ -34,6 +38,11 @@ pub(super) fn check(before: &Basis, after: &Basis, tx: &LoggedTx) -> Result<()> 
         let is_attribute = || AttrId::of_entity(datom.e).is_some_and(|id| before.schema.attr(id).is_some());
         if schema::is_property(datom.a) || is_attribute() {
             touched.push(datom.e);
+        }
+    }
+    for datom in tx.datoms.iter().filter(|datom| datom.a == at::INSTALL_PARTITION && datom.op == Op::Assert) {
+        if let Value::Ref(listed) = datom.v {
+            problems.keep(partition::installable(before, listed));
         }
     }
     for datom in tx.datoms.iter().filter(|datom| datom.a == at::INSTALL_ATTRIBUTE && datom.op != Op::Assert) {
@@ -50,6 +59,39 @@ pub(super) fn check(before: &Basis, after: &Basis, tx: &LoggedTx) -> Result<()> 
         problems.keep(attribute(before, after, e));
     }
     problems.settle()
+}
+
+/// Code, predicates and constraints can be read and found.
+fn declared(after: &Arc<Basis>, tx: &LoggedTx, problems: &mut Problems) -> Result<()> {
+    const DECLARES: [AttrId; 7] = [
+        at::FN,
+        at::FN_LANG,
+        at::CONSTRAINT,
+        at::ATTR_PREDS,
+        at::ENTITY_PREDS,
+        at::COMMAND_ARGS,
+        at::COMMAND_ENSURE,
+    ];
+    let is_declaration = |datom: &&LogDatom| datom.op == Op::Assert && DECLARES.contains(&datom.a);
+    let mut declarations = tx.datoms.iter().filter(is_declaration).peekable();
+    if declarations.peek().is_none() {
+        return Ok(());
+    }
+    let db = Db::new(Arc::clone(after));
+    for datom in declarations {
+        let done = match &datom.v {
+            Value::String(text) if datom.a == at::CONSTRAINT => Invariant::read(text).map(drop),
+            Value::Symbol(pred) => match code::is_predicate(&db, pred, datom.a == at::ENTITY_PREDS)? {
+                true => Ok(()),
+                false => Err(unknown_predicate(pred)),
+            },
+            Value::String(text) if datom.a == at::COMMAND_ARGS => command::Args::read(text).map(drop),
+            Value::String(text) if datom.a == at::COMMAND_ENSURE => code::check_text(text),
+            _ => code::check(&db, datom.e),
+        };
+        problems.keep(done.map_err(|error| error.with_data("db.error/entity", datom.e)));
+    }
+    Ok(())
 }
 
 /// Names in `db` and what is below it are the database's own; partitions are named by users.
@@ -119,7 +161,19 @@ fn installed(before: &Basis, after: &Basis, e: EntityId, facts: &Facts) -> Resul
         return refuse(format!("{} is no value type", shown(after, facts.get(at::VALUE_TYPE))));
     };
     properties(after, facts).map_or(Ok(()), &refuse)?;
-    shape(after, attr, facts)
+    shape(after, attr, facts)?;
+    if attr.filling && attr.unique().is_some() {
+        let datoms = fill::shared(after, attr)?;
+        if !datoms.is_empty() {
+            return Err(refused(
+                attr,
+                "db.error/unique-violation",
+                "some entities have the same members",
+                datoms,
+            ));
+        }
+    }
+    Ok(())
 }
 
 /// What is wrong with the properties of an attribute, taken by themselves.
@@ -225,14 +279,19 @@ fn altered(before: &Basis, after: &Basis, old: &Attr, facts: &Facts) -> Result<(
         return Err(refused(old, "db.error/unsupported-alter-schema", why, Vec::new()));
     }
     if old.is_many() && !new.is_many() {
-        let datoms = several(after, new)?;
+        let datoms = repeats::several(after, new)?;
         if !datoms.is_empty() {
             let why = "some entities have several values";
             return Err(refused(old, "db.error/cardinality-violation", why, datoms));
         }
     }
     if old.unique().is_none() && new.unique().is_some() {
-        let datoms = shared(after, new)?;
+        if old.filling {
+            let why = "the tuples of older entities are still being made";
+            return Err(refused(old, "db.error/unique-violation", why, Vec::new())
+                .with_hint("wait until its :db.attr/filling is gone"));
+        }
+        let datoms = repeats::shared(after, new)?;
         if !datoms.is_empty() {
             return Err(refused(old, "db.error/unique-violation", "some entities share a value", datoms));
         }
@@ -256,30 +315,4 @@ fn shown(basis: &Basis, v: Option<&Value>) -> String {
         Some(v) => Edn::from(v.clone()).to_string(),
         None => "nil".to_owned(),
     }
-}
-
-/// All that holds of an attribute.
-fn all(basis: &Basis, a: AttrId) -> Result<Vec<(EntityId, Value)>> {
-    let mut found = Vec::new();
-    basis.snapshot.scan(&View::default(), &Pattern::attribute(a), &mut |batch| {
-        found.extend((0..batch.len).map(|row| (EntityId(batch.e.get(row)), batch.v.get(row).to_value())));
-        ControlFlow::Continue(())
-    })?;
-    Ok(found)
-}
-
-/// Facts of entities that have several values of an attribute.
-fn several(basis: &Basis, attr: &Attr) -> Result<Vec<Edn>> {
-    let mut facts = all(basis, attr.id())?;
-    facts.sort();
-    let groups = facts.chunk_by(|x, y| x.0 == y.0).filter(|group| group.len() > 1).flatten();
-    Ok(groups.take(LISTED).map(|(e, v)| problem::datom(&basis.schema, *e, attr.id(), v, true)).collect())
-}
-
-/// Facts of entities that share a value of an attribute.
-fn shared(basis: &Basis, attr: &Attr) -> Result<Vec<Edn>> {
-    let mut facts = all(basis, attr.id())?;
-    facts.sort_by(|x, y| (&x.1, x.0).cmp(&(&y.1, y.0)));
-    let groups = facts.chunk_by(|x, y| x.1 == y.1).filter(|group| group.len() > 1).flatten();
-    Ok(groups.take(LISTED).map(|(e, v)| problem::datom(&basis.schema, *e, attr.id(), v, true)).collect())
 }

@@ -11,10 +11,16 @@ use annals_storage::anomaly::Category;
 use annals_storage::datom::{EntityId, Keyword, Tag, Value};
 use hashbrown::HashMap;
 
+use super::call::Calls;
+use super::command::Command;
+use super::ensure::Ensure;
+use super::key;
+use super::partition::{self, Wish};
 use super::problem::{self, Problems};
 use super::value::{self, Misfit};
-use super::{DraftFact, Ent, Request, Temp, Val};
+use super::{Deferred, DraftFact, Ent, Temp, Val};
 use crate::basis::Basis;
+use crate::database::Db;
 use crate::error::{Error, Result, brief};
 use crate::names;
 use crate::schema::{self, Attr, bootstrap as at};
@@ -29,7 +35,10 @@ pub(super) const TX_TEMPID: &str = "datomic.tx";
 #[derive(Default)]
 pub(super) struct Draft {
     pub(super) facts: Vec<DraftFact>,
-    pub(super) requests: Vec<Request>,
+    pub(super) deferred: Vec<Deferred>,
+    pub(super) ensures: Vec<Ensure<Ent>>,
+    pub(super) wishes: Vec<Wish>,
+    pub(super) commands: Vec<Command>,
     pub(super) temps: Vec<TempUse>,
 }
 
@@ -42,14 +51,14 @@ pub(super) struct TempUse {
     pub(super) anchored: bool,
     /// True if something refers to it, so that it has to become an entity.
     pub(super) referred: bool,
-    /// True if it is given a property that only attributes have.
-    pub(super) is_attribute: bool,
+    /// True if it becomes a part of the schema: an attribute, or a partition.
+    pub(super) is_schema: bool,
     /// Where it stands first.
     pub(super) span: Option<Span>,
 }
 
-/// Takes transaction data apart.
-pub(super) fn expand(before: &Basis, data: &Form) -> Result<Draft> {
+/// Takes transaction data apart. `instant` is what functions are told the time is.
+pub(super) fn expand(before: &Arc<Basis>, data: &Form, instant: i64) -> Result<Draft> {
     let (FormKind::Vector(forms) | FormKind::List(forms)) = &data.kind else {
         let message = format!("transaction data is a vector of maps and lists, not a {}", kind_name(data));
         return Err(invalid(data, message));
@@ -57,7 +66,9 @@ pub(super) fn expand(before: &Basis, data: &Form) -> Result<Draft> {
     let tx = EntityId::of_t(before.t + 1);
     let draft = Draft { facts: Vec::with_capacity(forms.len()), ..Draft::default() };
     let problems = Problems::default();
-    let mut expander = Expander { before, tx, draft, problems, temps: HashMap::new(), depth: 0 };
+    let db = Db::new(Arc::clone(before));
+    let (temps, calls) = (HashMap::new(), Calls::default());
+    let mut expander = Expander { before, db, instant, tx, draft, problems, temps, depth: 0, calls };
     for form in forms {
         let done = expander.form(form);
         expander.problems.keep(done);
@@ -66,16 +77,20 @@ pub(super) fn expand(before: &Basis, data: &Form) -> Result<Draft> {
     Ok(expander.draft)
 }
 
-struct Expander<'b> {
+pub(super) struct Expander<'b> {
     before: &'b Basis,
+    /// The state before, as functions see it.
+    pub(super) db: Db,
+    pub(super) instant: i64,
     tx: EntityId,
-    draft: Draft,
+    pub(super) draft: Draft,
     problems: Problems,
     temps: HashMap<Arc<str>, Temp>,
     depth: usize,
+    pub(super) calls: Calls,
 }
 
-fn invalid(form: &Form, message: String) -> Error {
+pub(super) fn invalid(form: &Form, message: String) -> Error {
     Error::incorrect("db.error/invalid-tx-data", message)
         .with_hint("write maps like {:person/name \"Ann\"} and lists like [:db/add entity attribute value]")
         .at(form.span)
@@ -93,8 +108,14 @@ fn kind_name(form: &Form) -> &'static str {
 }
 
 impl<'b> Expander<'b> {
-    fn form(&mut self, form: &Form) -> Result<()> {
+    pub(super) fn form(&mut self, form: &Form) -> Result<()> {
         match &form.kind {
+            FormKind::Map(pairs) if pairs.iter().any(|(key, _)| partition::is_wish(key)) => {
+                pairs.iter().try_for_each(|(key, wishes)| match partition::is_wish(key) {
+                    true => self.place(key, wishes),
+                    false => Err(invalid(key, "a map of wishes for partitions says nothing else".to_owned())),
+                })
+            }
             FormKind::Map(pairs) => self.map(form, pairs).map(|_| ()),
             FormKind::List(parts) | FormKind::Vector(parts) => self.list(form, parts),
             _ => Err(invalid(form, format!("a {} is neither a map nor a list", kind_name(form)))),
@@ -116,6 +137,9 @@ impl<'b> Expander<'b> {
             ("db/retract", [e, a]) => self.retract_all(form, e, a),
             ("db/retractEntity" | "db.fn/retractEntity", [e]) => self.retract_entity(e),
             ("db/cas" | "db.fn/cas", [e, a, old, new]) => self.swap(form, [e, a, old, new]),
+            ("db/force-partition" | "db/match-partition", [wishes]) => self.place(operation, wishes),
+            ("db/command", [name, args]) => self.command(form, name, args),
+            ("db/command", _) => Err(arity(form, ":db/command takes the name of a command and a map")),
             ("db/add", _) => Err(arity(form, ":db/add takes an entity, an attribute and a value")),
             ("db/retract", _) => {
                 Err(arity(form, ":db/retract takes an entity, an attribute and perhaps a value"))
@@ -126,17 +150,15 @@ impl<'b> Expander<'b> {
             ("db/cas" | "db.fn/cas", _) => {
                 Err(arity(form, ":db/cas takes an entity, an attribute, the old value and the new one"))
             }
-            _ => {
-                let message =
-                    format!("{} is no operation and no function of this database", operation.to_edn());
-                Err(Error::incorrect("db.error/not-a-data-function", message)
-                    .with_hint("there are :db/add, :db/retract, :db/retractEntity and :db/cas")
-                    .at(operation.span))
-            }
+            _ => self.call(form, operation, args),
         }
     }
 
     fn add(&mut self, form: &Form, e: &Form, a: &Form, v: &Form) -> Result<()> {
+        if is_ensure(a) {
+            let e = self.entity(e)?;
+            return self.ensure(e, v);
+        }
         let attr = self.attribute(a)?;
         let e = self.entity(e)?;
         let v = self.value(attr, v)?;
@@ -154,7 +176,7 @@ impl<'b> Expander<'b> {
     fn retract_all(&mut self, form: &Form, e: &Form, a: &Form) -> Result<()> {
         let attr = self.attribute(a)?;
         let e = self.entity(e)?;
-        self.draft.requests.push(Request::RetractAll { e, a: attr.id(), span: form.span });
+        self.draft.deferred.push(Deferred::RetractAll { e, a: attr.id(), span: form.span });
         Ok(())
     }
 
@@ -165,9 +187,9 @@ impl<'b> Expander<'b> {
         }
         if let FormKind::Atom(Edn::String(_)) = &e.kind {
             let e = self.entity(e)?;
-            self.draft.requests.push(Request::RetractEntity { e });
+            self.draft.deferred.push(Deferred::RetractEntity { e });
         } else if let Some(found) = self.look_up(e)? {
-            self.draft.requests.push(Request::RetractEntity { e: Ent::Known(found) });
+            self.draft.deferred.push(Deferred::RetractEntity { e: Ent::Known(found) });
         }
         Ok(())
     }
@@ -194,7 +216,7 @@ impl<'b> Expander<'b> {
         };
         let new = self.value(attr, new)?;
         self.anchor(e, attr);
-        self.draft.requests.push(Request::Swap { e, a: attr.id(), old, new, span: form.span });
+        self.draft.deferred.push(Deferred::Swap { e, a: attr.id(), old, new, span: form.span });
         Ok(())
     }
 
@@ -238,6 +260,12 @@ impl<'b> Expander<'b> {
                     expander.assert(from, attr, v, part.span)
                 })
             }
+            _ if is_ensure(key) => match &v.kind {
+                FormKind::Vector(specs) | FormKind::Set(specs) if !self.is_lookup_ref(specs) => {
+                    specs.iter().try_for_each(|spec| self.ensure(e, spec))
+                }
+                _ => self.ensure(e, v),
+            },
             _ => {
                 let attr = self.attribute(key)?;
                 self.each_value(attr, attr.is_many(), v, &mut |expander, part| {
@@ -246,6 +274,17 @@ impl<'b> Expander<'b> {
                 })
             }
         }
+    }
+
+    /// The entity is to be judged by a spec.
+    fn ensure(&mut self, e: Ent, spec: &Form) -> Result<()> {
+        let found = self.existing(spec)?;
+        self.draft.ensures.push(Ensure { e, spec: found, span: spec.span });
+        Ok(())
+    }
+
+    fn is_lookup_ref(&self, parts: &[Form]) -> bool {
+        matches!(parts, [first, _] if self.is_unique(first))
     }
 
     /// One value, or each of a collection where `many` are allowed.
@@ -268,7 +307,7 @@ impl<'b> Expander<'b> {
     /// True if a sequence given to an attribute of many values is a single one: a lookup ref, or a tuple.
     fn is_one_value(&self, attr: &Attr, parts: &[Form]) -> bool {
         match (attr.tag(), parts) {
-            (Tag::Ref, [first, _]) => self.is_unique(first),
+            (Tag::Ref, _) => self.is_lookup_ref(parts),
             (Tag::Tuple, [_, ..]) => parts.iter().all(|part| part.as_seq().is_none()),
             _ => false,
         }
@@ -287,18 +326,26 @@ impl<'b> Expander<'b> {
     fn attribute(&self, name: &Form) -> Result<&'b Attr> {
         let attr = names::attribute(&self.before.schema, name)?;
         match attr.id() {
-            at::ENSURE | at::ATTR_PREDS => {
-                let message = format!("{} is not offered yet", attr.ident());
-                Err(Error::new(Category::Unsupported, "db.error/unsupported", message)
-                    .with_hint("it comes with a later version; nothing was stored")
+            at::ENSURE => {
+                let message = ":db/ensure asks for a check and is never stored";
+                Err(invalid(name, message.to_owned()).with_hint("assert it, with :db/add or in a map"))
+            }
+            a if a == at::FILLING || key::is_mark(a) => {
+                let message = format!("{} is written by the database itself", attr.ident());
+                Err(Error::new(Category::Forbidden, "db.error/protected-attribute", message)
+                    .with_hint("leave it out; a key is given with the request, beside the transaction data")
                     .at(name.span))
             }
             _ => Ok(attr),
         }
     }
 
+    pub(super) fn before(&self) -> &'b Basis {
+        self.before
+    }
+
     /// The entity in an entity's place.
-    fn entity(&mut self, name: &Form) -> Result<Ent> {
+    pub(super) fn entity(&mut self, name: &Form) -> Result<Ent> {
         match &name.kind {
             FormKind::Atom(Edn::String(text)) => self.tempid(text, name.span),
             FormKind::Atom(Edn::Nil) => {
@@ -310,7 +357,7 @@ impl<'b> Expander<'b> {
     }
 
     /// The entity a name stands for, which must be there.
-    fn existing(&self, name: &Form) -> Result<EntityId> {
+    pub(super) fn existing(&self, name: &Form) -> Result<EntityId> {
         if let Some(found) = self.look_up(name)? {
             return Ok(found);
         }
@@ -458,6 +505,9 @@ impl<'b> Expander<'b> {
 
     fn assert(&mut self, e: Ent, attr: &Attr, v: Val, span: Option<Span>) -> Result<()> {
         self.anchor(e, attr);
+        if let (at::INSTALL_PARTITION, Val::Temp(temp)) = (attr.id(), &v) {
+            self.draft.temps[temp.0 as usize].is_schema = true;
+        }
         self.draft.facts.push(DraftFact { added: true, e, a: attr.id(), v, span });
         Ok(())
     }
@@ -466,13 +516,17 @@ impl<'b> Expander<'b> {
         if let Ent::Temp(temp) = e {
             let temp = &mut self.draft.temps[temp.0 as usize];
             temp.anchored = true;
-            temp.is_attribute |= schema::is_property(attr.id());
+            temp.is_schema |= schema::is_property(attr.id());
         }
     }
 }
 
 fn arity(form: &Form, message: &str) -> Error {
     invalid(form, format!("{message}: {}", brief(&form.to_edn())))
+}
+
+fn is_ensure(key: &Form) -> bool {
+    matches!(key.as_atom(), Some(Edn::Keyword(name)) if name.as_str() == "db/ensure")
 }
 
 fn is_id(key: &Form) -> bool {

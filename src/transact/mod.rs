@@ -1,22 +1,37 @@
 //! A transaction as a pure function: the state before, data and an instant in; a report or a refusal out.
 //!
 //! ```text
+//!   Request ── expect: does the state before bear out what is taken for granted?
+//!
 //!   Form ── expand ──> Draft ── resolve ──> Vec<Fact> ── check ──> net datoms ── report ──> Outcome
 //!           shapes,     facts    tempids     facts with   conflicts,   what the   evolve:
 //!           names,      with     become      ids only     uniqueness,  log gets   is the new
-//!           types       tempids  ids                      redundancy              schema sound
+//!           types,      tempids  ids                      predicates,             schema sound
+//!           calls                                         redundancy
+//!
+//!   Outcome ── ensure, constrain: does the state after satisfy entity specs and constraints?
 //! ```
 //!
 //! The data is a set: every part of it is judged by the state before, none sees another's effect, and their order
 //! never matters. Each stage collects all it has to object to, so that a refusal names every problem at once. Nothing
 //! here reads a clock, waits, or changes anything; a refused transaction leaves no trace.
 
+mod call;
 mod check;
+pub(crate) mod command;
 mod compose;
+mod constrain;
+mod ensure;
 mod evolve;
 mod excision;
 mod expand;
+mod expect;
+pub(crate) mod fill;
+pub(crate) mod key;
+mod members;
+mod partition;
 mod problem;
+mod repeats;
 pub(crate) mod report;
 mod resolve;
 pub(crate) mod value;
@@ -25,13 +40,16 @@ pub(crate) mod value;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use annals_query::edn::{Form, Span};
+use annals_query::edn::Span;
 use annals_storage::datom::{AttrId, EntityId, Value};
 use annals_storage::log::LoggedTx;
 
 use crate::basis::Basis;
+use crate::database::Db;
 use crate::error::Result;
+use crate::input::Request;
 
 pub(crate) use problem::wrong_type;
 pub use report::TxReport;
@@ -39,7 +57,7 @@ pub use report::TxReport;
 /// What a transaction would do.
 pub(crate) struct Outcome {
     /// The state after it.
-    pub(crate) after: Basis,
+    pub(crate) after: Arc<Basis>,
     /// What the log gets.
     pub(crate) tx: LoggedTx,
     /// What every tempid became.
@@ -47,13 +65,23 @@ pub(crate) struct Outcome {
 }
 
 /// Judges a transaction against the state before it. `now` is the time, in microseconds since 1970.
-pub(crate) fn run(before: &Basis, data: &Form, now: i64) -> Result<Outcome> {
-    let draft = expand::expand(before, data)?;
-    let resolved = resolve::resolve(before, draft)?;
+pub(crate) fn run(before: &Arc<Basis>, request: &Request, now: i64) -> Result<Outcome> {
+    let db = Db::new(Arc::clone(before));
+    expect::check(&db, &request.expectations)?;
+    let draft = expand::expand(before, &request.data, now.max(before.instant))?;
+    let mut resolved = resolve::resolve(before, draft)?;
+    if let Some(key) = &request.key {
+        key::stamp(&db, key, &mut resolved)?;
+    }
     let instant = check::instant(before, &resolved.facts, now)?;
     excision::check(before, &resolved.facts)?;
-    let net = check::net(before, resolved.facts, instant, &resolved.holders)?;
-    report::outcome(before, net, instant, resolved.next, resolved.tempids)
+    let net = check::net(&db, resolved.facts, instant, &resolved.holders)?;
+    let outcome = report::outcome(before, net, instant, resolved.next, resolved.tempids)?;
+    let after = Db::new(Arc::clone(&outcome.after));
+    ensure::check(before, &after, &resolved.ensures)?;
+    command::check(&after, &resolved.commands)?;
+    constrain::check(before, &after, &outcome.tx)?;
+    Ok(outcome)
 }
 
 /// A tempid of one transaction, by the order of its first appearance.
@@ -87,7 +115,7 @@ struct DraftFact {
 
 /// What has to look at the state before, once tempids are known.
 #[derive(Clone, Debug)]
-enum Request {
+enum Deferred {
     /// `[:db/retract e a]`
     RetractAll { e: Ent, a: AttrId, span: Option<Span> },
     /// `[:db/retractEntity e]`

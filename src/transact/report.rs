@@ -1,6 +1,7 @@
 //! What a transaction did, or would do.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use annals_storage::datom::{Datom, EntityId, T};
 use annals_storage::log::{LogDatom, LoggedTx, Op};
@@ -28,6 +29,8 @@ pub struct TxReport {
     pub tempids: BTreeMap<String, EntityId>,
     /// Assertions and retractions, `:db/txInstant` (first) included.
     pub datoms: Vec<Datom>,
+    /// True if the request was carried out before, and this is what it did then.
+    pub replayed: bool,
 }
 
 impl TxReport {
@@ -47,6 +50,7 @@ impl TxReport {
             instant: tx.instant,
             tempids,
             datoms,
+            replayed: false,
         }
     }
 }
@@ -76,7 +80,7 @@ pub(super) fn outcome(
     let own = EntityId::of_t(t);
     net.sort_by_key(|datom| (datom.e != own, datom.e == own && datom.a != bootstrap::TX_INSTANT));
     let tx = LoggedTx { t, instant, datoms: net };
-    let after = before.after(&tx, next)?;
+    let after = Arc::new(before.after(&tx, next)?);
     evolve::check(before, &after, &tx)?;
     Ok(Outcome { after, tx, tempids })
 }

@@ -11,9 +11,12 @@ use annals_storage::anomaly::Category;
 use annals_storage::datom::{AttrId, EntityId, Partition, Value};
 use hashbrown::HashMap;
 
+use super::command::Command;
+use super::ensure::Ensure;
 use super::expand::{Draft, TX_TEMPID, TempUse};
 use super::problem::{self, Problems};
-use super::{DraftFact, Ent, Fact, Request, Temp, Val};
+use super::{Deferred, DraftFact, Ent, Fact, Temp, Val};
+use super::{members, partition};
 use crate::basis::{Basis, Counters};
 use crate::error::{Error, Result, brief};
 use crate::schema::Schema;
@@ -21,6 +24,8 @@ use crate::schema::Schema;
 /// What a transaction says, with ids only.
 pub(super) struct Resolved {
     pub(super) facts: Vec<Fact>,
+    pub(super) ensures: Vec<Ensure<EntityId>>,
+    pub(super) commands: Vec<Command>,
     pub(super) holders: Holders,
     pub(super) next: Counters,
     pub(super) tempids: BTreeMap<String, EntityId>,
@@ -45,27 +50,35 @@ pub(super) fn resolve(before: &Basis, draft: Draft) -> Result<Resolved> {
     let mut classes = Classes::new(draft.temps.len());
     let mut problems = Problems::default();
     let holders = first_generation(before, &draft.facts, &mut classes, &mut problems)?;
-    later_generations(before, &draft.facts, &mut classes, &mut problems)?;
+    loop {
+        later_generations(before, &draft.facts, &mut classes, &mut problems)?;
+        if !members::generation(before, &draft.facts, &mut classes, &mut problems)? {
+            break;
+        }
+    }
     let mut next = before.next.clone();
-    let entities = allocate(&mut classes, &draft.temps, &mut next, &mut problems);
+    let entities = allocate(&mut classes, &draft, &mut next, &mut problems);
     problems.settle()?;
 
     let settled = Settled { entities };
     let mut facts: Vec<Fact> = Vec::with_capacity(draft.facts.len() + 1);
     facts.extend(draft.facts.into_iter().map(|fact| settled.fact(fact)));
-    for request in draft.requests {
-        answer(before, &settled, request, &mut facts, &mut problems)?;
+    for deferred in draft.deferred {
+        answer(before, &settled, deferred, &mut facts, &mut problems)?;
     }
     problems.settle()?;
+    let ensures = draft.ensures.into_iter();
+    let ensures =
+        ensures.map(|Ensure { e, spec, span }| Ensure { e: settled.entity(e), spec, span }).collect();
     let named =
         draft.temps.iter().zip(&settled.entities).filter_map(|(temp, e)| Some((temp.name.as_ref()?, *e)));
     let mut tempids: BTreeMap<String, EntityId> = named.map(|(name, e)| (name.to_string(), e)).collect();
     tempids.insert(TX_TEMPID.to_owned(), EntityId::of_t(before.t + 1));
-    Ok(Resolved { facts, holders, next, tempids })
+    Ok(Resolved { facts, ensures, commands: draft.commands, holders, next, tempids })
 }
 
 /// Tempids that are one entity, as a forest; the root of each tree knows the entity, if it is there already.
-struct Classes {
+pub(super) struct Classes {
     parent: Vec<u32>,
     entity: Vec<Option<EntityId>>,
 }
@@ -75,7 +88,7 @@ impl Classes {
         Classes { parent: (0..count as u32).collect(), entity: vec![None; count] }
     }
 
-    fn root(&mut self, temp: Temp) -> u32 {
+    pub(super) fn root(&mut self, temp: Temp) -> u32 {
         let mut at = temp.0;
         while self.parent[at as usize] != at {
             let above = self.parent[self.parent[at as usize] as usize];
@@ -85,13 +98,13 @@ impl Classes {
         at
     }
 
-    fn entity(&mut self, temp: Temp) -> Option<EntityId> {
+    pub(super) fn entity(&mut self, temp: Temp) -> Option<EntityId> {
         let root = self.root(temp);
         self.entity[root as usize]
     }
 
     /// The tempid stands for this entity; the other one, if it stood for another.
-    fn bind(&mut self, temp: Temp, e: EntityId) -> Option<EntityId> {
+    pub(super) fn bind(&mut self, temp: Temp, e: EntityId) -> Option<EntityId> {
         let root = self.root(temp) as usize;
         match self.entity[root] {
             Some(other) if other != e => Some(other),
@@ -103,7 +116,7 @@ impl Classes {
     }
 
     /// The two tempids are one; the entities they stood for, if those differ.
-    fn unite(&mut self, x: Temp, y: Temp) -> Option<(EntityId, EntityId)> {
+    pub(super) fn unite(&mut self, x: Temp, y: Temp) -> Option<(EntityId, EntityId)> {
         let (x, y) = (self.root(x), self.root(y));
         let (low, high) = (x.min(y) as usize, x.max(y) as usize);
         match (self.entity[low], self.entity[high]) {
@@ -226,7 +239,7 @@ fn later_generations(
     }
 }
 
-fn two_entities(schema: &Schema, a: AttrId, v: &Value, one: EntityId, other: EntityId) -> Error {
+pub(super) fn two_entities(schema: &Schema, a: AttrId, v: &Value, one: EntityId, other: EntityId) -> Error {
     let name = schema.attr(a).map_or_else(|| a.entity().to_string(), |attr| attr.ident().to_string());
     let shown = annals_query::edn::Edn::from(v.clone());
     let message =
@@ -240,25 +253,28 @@ fn two_entities(schema: &Schema, a: AttrId, v: &Value, one: EntityId, other: Ent
 /// Gives ids to the tempids that no entity stands for, in the order of their first appearance.
 fn allocate(
     classes: &mut Classes,
-    temps: &[TempUse],
+    draft: &Draft,
     next: &mut Counters,
     problems: &mut Problems,
 ) -> Vec<EntityId> {
+    let temps = &draft.temps;
     let mut uses = vec![(false, false); temps.len()];
     for (at, temp) in temps.iter().enumerate() {
         let root = classes.root(Temp(at as u32)) as usize;
         uses[root].0 |= temp.anchored;
-        uses[root].1 |= temp.is_attribute;
+        uses[root].1 |= temp.is_schema;
     }
     let mut entities = Vec::with_capacity(temps.len());
     for (at, temp) in temps.iter().enumerate() {
         let root = classes.root(Temp(at as u32)) as usize;
-        let (anchored, is_attribute) = uses[root];
+        let (anchored, is_schema) = uses[root];
         if classes.entity[root].is_none() {
             if !anchored && (temp.name.is_some() || temp.referred) {
                 problems.push(not_an_entity(temp));
             }
-            let partition = if is_attribute { Partition::DB } else { Partition::USER };
+            let wished = partition::of(&draft.wishes, classes, root as u32);
+            let wished = problems.keep(wished).flatten();
+            let partition = if is_schema { Partition::DB } else { wished.unwrap_or(Partition::USER) };
             classes.entity[root] = Some(if anchored { next.allocate(partition) } else { EntityId(u64::MAX) });
         }
         entities.push(classes.entity[root].unwrap_or(EntityId(u64::MAX)));
@@ -307,22 +323,22 @@ impl Settled {
     }
 }
 
-/// Turns a request into facts, by what holds before.
+/// Turns what was deferred into facts, by what holds before.
 fn answer(
     before: &Basis,
     settled: &Settled,
-    request: Request,
+    deferred: Deferred,
     facts: &mut Vec<Fact>,
     problems: &mut Problems,
 ) -> Result<()> {
-    match request {
-        Request::RetractAll { e, a, span } => {
+    match deferred {
+        Deferred::RetractAll { e, a, span } => {
             let e = settled.entity(e);
             let values = before.values(e, a)?;
             facts.extend(values.into_iter().map(|(v, _)| Fact { added: false, e, a, v, span }));
         }
-        Request::RetractEntity { e } => retract_entity(before, settled.entity(e), facts)?,
-        Request::Swap { e, a, old, new, span } => {
+        Deferred::RetractEntity { e } => retract_entity(before, settled.entity(e), facts)?,
+        Deferred::Swap { e, a, old, new, span } => {
             let e = settled.entity(e);
             let (old, new) = (old.map(|v| settled.value(v)), settled.value(new));
             let found = before.value(e, a)?.map(|(v, _)| v);

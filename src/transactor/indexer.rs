@@ -75,7 +75,7 @@ pub(crate) fn put_to_rest(basis: &Basis, log: &LogReader, epoch: u64) -> Result<
     excise.retain(|excision| sealed.is_some_and(|seal| excision.t <= seal));
     let job = Job {
         storage: &home.storage,
-        database: home.database,
+        lineage: home.lineage.clone(),
         cache: &home.cache,
         rest: snapshot.rest(),
         novelty: snapshot.novelty(),

@@ -19,12 +19,15 @@
 //! anew from what was submitted. If the storage fails, nothing more is written; reads go on. A panic inside a
 //! transaction refuses that transaction and nothing else.
 
+mod follow_up;
 pub(crate) mod indexer;
 mod upkeep;
 mod writer;
 
 #[cfg(test)]
 mod excision_tests;
+#[cfg(test)]
+mod key_tests;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
@@ -37,7 +40,6 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use annals_query::edn::Form;
 use annals_storage::anomaly::Category;
 use annals_storage::datom::T;
 use annals_storage::log::{Appended, Log, LogBatch, LogReader};
@@ -47,6 +49,7 @@ use self::writer::{Ends, Writer};
 use crate::database::Db;
 use crate::error::{Error, Result};
 use crate::excise;
+use crate::input::Request;
 use crate::kept::Owner;
 use crate::replay::Opened;
 use crate::transact::TxReport;
@@ -75,7 +78,7 @@ struct Shared {
 }
 
 enum Message {
-    Request(Request),
+    Request(Submitted),
     Appended(Result<Appended>),
     /// The indexer has ended a task.
     Finished(Finished),
@@ -88,8 +91,8 @@ enum Message {
     Stop,
 }
 
-struct Request {
-    data: Form,
+struct Submitted {
+    request: Request,
     reply: SyncSender<Result<TxReport>>,
 }
 
@@ -167,10 +170,10 @@ impl Shared {
         self.waiting.fetch_update(Ordering::AcqRel, Ordering::Acquire, room).is_ok()
     }
 
-    fn answer(&self, request: Request, outcome: Result<TxReport>) {
+    fn answer(&self, submitted: Submitted, outcome: Result<TxReport>) {
         self.waiting.fetch_sub(1, Ordering::AcqRel);
         // Nobody has to wait for an answer.
-        let _ = request.reply.send(outcome);
+        let _ = submitted.reply.send(outcome);
     }
 }
 
@@ -215,21 +218,21 @@ impl Transactor {
     }
 
     /// Hands a transaction to the writer; busy if the queue is full.
-    pub(crate) fn submit(&self, data: Form) -> Result<Pending> {
-        self.offer(data).unwrap_or_else(|_| {
+    pub(crate) fn submit(&self, request: Request) -> Result<Pending> {
+        self.offer(request).unwrap_or_else(|_| {
             let message = format!("{} transactions are waiting already", self.shared.queue);
             Err(Error::new(Category::Busy, "db.error/busy", message)
                 .with_hint("wait for some of the answers, then submit again"))
         })
     }
 
-    /// As [`Transactor::submit`]; gives the data back if the queue is full.
-    pub(crate) fn offer(&self, data: Form) -> Result<Result<Pending>, Form> {
+    /// As [`Transactor::submit`]; gives the request back if the queue is full.
+    pub(crate) fn offer(&self, request: Request) -> Result<Result<Pending>, Request> {
         if !self.shared.enter() {
-            return Err(data);
+            return Err(request);
         }
         let (reply, answer) = sync_channel(1);
-        if self.mailbox.send(Message::Request(Request { data, reply })).is_err() {
+        if self.mailbox.send(Message::Request(Submitted { request, reply })).is_err() {
             self.shared.waiting.fetch_sub(1, Ordering::AcqRel);
             return Ok(Err(gone()));
         }
@@ -246,6 +249,24 @@ impl Transactor {
                 "wait longer, or ask for a transaction that was acknowledged",
             )),
         }
+    }
+
+    /// Waits until the tuples of all composites are made.
+    pub(crate) fn sync_schema(&self, t: T, timeout: Duration) -> Result<Db> {
+        let is_done = |db: &Db| db.basis_t() >= t && db.basis().schema.filling().next().is_none();
+        match self.shared.wait_until(timeout, is_done) {
+            (db, true) => Ok(db),
+            (_, false) => Err(not_reached(
+                "db.error/schema-not-reached",
+                "the tuples of older entities are not all made yet".to_owned(),
+                "wait longer; they are being made",
+            )),
+        }
+    }
+
+    /// Waits until the newest value is as wanted; false if time was up first.
+    pub(crate) fn wait(&self, timeout: Duration, is_wanted: impl Fn(&Db) -> bool) -> (Db, bool) {
+        self.shared.wait_until(timeout, is_wanted)
     }
 
     /// Asks for a job that puts all to rest that is durable now; says up to which transaction.

@@ -20,7 +20,7 @@ use annals_storage::index::Done;
 use annals_storage::novelty::{Novelty, NoveltySize};
 use annals_storage::rest::Rest;
 
-use super::Request;
+use super::Submitted;
 use super::indexer::{Finished, Task};
 use super::writer::Writer;
 use crate::basis::Basis;
@@ -50,7 +50,7 @@ pub(super) struct Upkeep {
     tasks: VecDeque<Task>,
     indexer: Sender<Task>,
     /// Requests that came when there was no room for more novelty.
-    pub(super) parked: VecDeque<Request>,
+    pub(super) parked: VecDeque<Submitted>,
     parked_since: Option<i64>,
 }
 
@@ -90,13 +90,13 @@ impl Upkeep {
 
 impl Writer {
     /// True if requests have to wait until novelty is put to rest.
-    fn is_full(&self) -> bool {
+    pub(super) fn is_full(&self) -> bool {
         // Who is behind another process has to write to find out what it wrote.
         !self.upkeep.is_behind && self.home.is_full(&self.head.snapshot.novelty().size())
     }
 
     /// Takes the request in turn if there is room for more novelty; otherwise keeps or refuses it, and gives nothing.
-    pub(super) fn admit(&mut self, request: Request) -> Option<Request> {
+    pub(super) fn admit(&mut self, request: Submitted) -> Option<Submitted> {
         if self.upkeep.parked.is_empty() && !self.is_full() {
             return Some(request);
         }
@@ -110,7 +110,7 @@ impl Writer {
         None
     }
 
-    fn park(&mut self, request: Request) {
+    fn park(&mut self, request: Submitted) {
         let now = self.home.gauge_micros();
         self.upkeep.parked.push_back(request);
         let mut gauges = self.home.gauges();

@@ -1,47 +1,79 @@
 //! The writer: judges requests, sends batches, publishes what became durable.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, SyncSender};
 
 use annals_storage::anomaly::Category;
+use annals_storage::datom::T;
 use annals_storage::log::{Appended, LogBatch, LogReader, LoggedTx};
 
+use super::follow_up::FollowUps;
 use super::indexer::Task;
 use super::upkeep::Upkeep;
-use super::{Message, Request, Shared, gone};
+use super::{Message, Shared, Submitted, gone};
 use crate::basis::{Basis, Counters};
 use crate::database::Db;
 use crate::error::{Error, Result};
 use crate::excise;
 use crate::home::Home;
-use crate::transact::{self, TxReport};
+use crate::input::{Mode, Request};
+use crate::transact::key::{self, Known};
+use crate::transact::{self, Outcome, TxReport, fill};
 
 /// The most datoms that are put into one batch, unless one transaction alone has more.
 const BATCH_DATOMS: usize = 100_000;
 
 /// A request, and what was made of it.
 pub(super) struct Entry {
-    request: Request,
-    verdict: Result<Accepted>,
+    submitted: Submitted,
+    verdict: Verdict,
+}
+
+enum Verdict {
+    /// Something is written for it.
+    Accepted(Box<Accepted>),
+    /// Nothing is.
+    Refused(Error),
+    /// Something was written for it before: this transaction.
+    Replayed(T),
 }
 
 struct Accepted {
-    report: TxReport,
+    after: Arc<Basis>,
     tx: LoggedTx,
-    next: Counters,
+    reply: Reply,
     /// True if it wants something removed for ever.
     excises: bool,
 }
 
+/// What is answered once it is durable.
+enum Reply {
+    /// A transaction.
+    Report(TxReport),
+    /// The refusal that the transaction records.
+    Refusal(Error),
+    /// The transaction that took the request in, which is carried out next.
+    TakenIn(TxReport),
+    /// Nobody asked.
+    Nothing,
+}
+
 impl Entry {
+    fn accepted(&self) -> Option<&Accepted> {
+        match &self.verdict {
+            Verdict::Accepted(accepted) => Some(accepted),
+            _ => None,
+        }
+    }
+
     fn is_accepted(&self) -> bool {
-        self.verdict.is_ok()
+        self.accepted().is_some()
     }
 
     fn datoms(&self) -> usize {
-        self.verdict.as_ref().map_or(0, |accepted| accepted.tx.datoms.len())
+        self.accepted().map_or(0, |accepted| accepted.tx.datoms.len())
     }
 }
 
@@ -62,9 +94,10 @@ pub(super) struct Writer {
     seq: u64,
     epoch: u64,
     pub(super) upkeep: Upkeep,
+    pub(super) follow_ups: FollowUps,
     closing: Option<(Error, SyncSender<()>)>,
     pub(super) closed: Option<Error>,
-    stopping: bool,
+    pub(super) stopping: bool,
 }
 
 /// What the writer hands work to, and is handed it by.
@@ -103,6 +136,7 @@ impl Writer {
             seq,
             epoch,
             upkeep,
+            follow_ups: FollowUps::default(),
             closing: None,
             closed: None,
             stopping: false,
@@ -110,8 +144,9 @@ impl Writer {
     }
 
     pub(super) fn run(mut self) {
+        self.take_up();
         self.keep_up();
-        while !(self.stopping && self.is_idle() && self.waiting.is_empty() && self.upkeep.parked.is_empty()) {
+        while !(self.stopping && self.has_nothing_to_do()) {
             let Ok(message) = self.messages.recv() else { return };
             match message {
                 Message::Request(request) => self.take(request),
@@ -123,8 +158,17 @@ impl Writer {
                 Message::Stop => self.stopping = true,
             }
             self.close_when_idle();
+            self.follow_up();
             self.keep_up();
         }
+    }
+
+    /// True if nothing that was submitted is under way or waits.
+    pub(super) fn has_nothing_to_do(&self) -> bool {
+        self.is_idle()
+            && self.waiting.is_empty()
+            && self.upkeep.parked.is_empty()
+            && self.follow_ups.is_empty()
     }
 
     /// True if no append is under way.
@@ -132,7 +176,7 @@ impl Writer {
         self.in_flight.is_none()
     }
 
-    fn take(&mut self, request: Request) {
+    pub(super) fn take(&mut self, request: Submitted) {
         if let Some(why) = &self.closed {
             return self.shared.answer(request, Err(why.clone()));
         }
@@ -142,7 +186,7 @@ impl Writer {
     }
 
     /// Judges a request, and sends it if nothing is under way.
-    pub(super) fn judge_next(&mut self, request: Request) {
+    pub(super) fn judge_next(&mut self, request: Submitted) {
         let entry = self.judge(request);
         self.waiting.push_back(entry);
         if self.is_idle() {
@@ -151,23 +195,24 @@ impl Writer {
     }
 
     /// Judges a request against the speculative state, which goes on from it if it is accepted.
-    fn judge(&mut self, request: Request) -> Entry {
+    fn judge(&mut self, submitted: Submitted) -> Entry {
         let before = Arc::clone(&self.head);
-        let run = || transact::run(&before, &request.data, self.home.now());
-        let outcome = catch_unwind(AssertUnwindSafe(run));
-        let outcome = outcome.unwrap_or_else(|_| {
-            Err(Error::new(Category::Fault, "db.error/fault", "the transaction met a fault of the database")
-                .with_hint("nothing was stored; please report the transaction"))
-        });
-        let verdict = outcome.map(|outcome| {
-            let next = outcome.after.next.clone();
-            self.head = Arc::new(outcome.after);
-            let (db_before, db_after) = (Db::new(before), Db::new(Arc::clone(&self.head)));
-            let report = TxReport::new(db_before, db_after, &outcome.tx, outcome.tempids);
-            let excises = excise::is_request(&outcome.tx);
-            Accepted { report, tx: outcome.tx, next, excises }
-        });
-        Entry { request, verdict }
+        let now = catch_unwind(AssertUnwindSafe(|| self.home.now()));
+        let verdict = match now {
+            Ok(now) => verdict(&before, &submitted.request, now),
+            Err(_) => {
+                Verdict::Refused(Error::new(Category::Fault, "db.error/fault", "the clock met a fault"))
+            }
+        };
+        if let Verdict::Accepted(accepted) = &verdict {
+            self.head = Arc::clone(&accepted.after);
+            if let Mode::Fill(composite, _) = submitted.request.mode
+                && let Some(next) = fill::after(&accepted.tx.datoms, composite)
+            {
+                self.filled(composite, next);
+            }
+        }
+        Entry { submitted, verdict }
     }
 
     /// Sends what is waiting as one batch; refusals with nothing accepted before them are answered at once.
@@ -182,9 +227,14 @@ impl Writer {
         }
         let mut entries = self.next_entries();
         let (mut txs, mut next) = (Vec::with_capacity(entries.len()), Counters::fresh());
-        for accepted in entries.iter_mut().filter_map(|entry| entry.verdict.as_mut().ok()) {
-            txs.push(std::mem::replace(&mut accepted.tx, LoggedTx { t: 0, instant: 0, datoms: Vec::new() }));
-            next = accepted.next.clone();
+        for entry in &mut entries {
+            if let Verdict::Accepted(accepted) = &mut entry.verdict {
+                txs.push(std::mem::replace(
+                    &mut accepted.tx,
+                    LoggedTx { t: 0, instant: 0, datoms: Vec::new() },
+                ));
+                next = accepted.after.next.clone();
+            }
         }
         let t = txs.last().map_or(self.durable.t, |tx| tx.t);
         let sent = self.home.options.chance.next_id().and_then(|id| {
@@ -240,12 +290,12 @@ impl Writer {
     /// A batch is durable: publishes the state after it.
     fn advance(&mut self, entries: &[Entry]) -> Result<()> {
         self.next_batch(self.seq + 1);
-        let accepted = || entries.iter().filter_map(|entry| entry.verdict.as_ref().ok());
+        let accepted = || entries.iter().filter_map(Entry::accepted);
         let Some(newest) = accepted().next_back() else { return Ok(()) };
         if let Some(first) = accepted().find(|accepted| accepted.excises) {
-            self.note_excision(first.report.t);
+            self.note_excision(first.after.t);
         }
-        self.durable = self.settled(newest.report.db_after.basis())?;
+        self.durable = self.settled(&newest.after)?;
         self.shared.publish(Db::new(Arc::clone(&self.durable)));
         Ok(())
     }
@@ -288,7 +338,7 @@ impl Writer {
         } else {
             let blamed = entries.iter_mut().find(|entry| entry.is_accepted());
             if let Some(entry) = blamed {
-                entry.verdict = Err(error.clone());
+                entry.verdict = Verdict::Refused(error.clone());
             }
             entries.into_iter().for_each(|entry| self.answer(entry));
         }
@@ -306,15 +356,45 @@ impl Writer {
     pub(super) fn judge_again(&mut self) {
         self.head = Arc::clone(&self.durable);
         self.upkeep.forget_seal();
-        let requests: Vec<Request> = self.waiting.drain(..).map(|entry| entry.request).collect();
+        let requests: Vec<Submitted> = self.waiting.drain(..).map(|entry| entry.submitted).collect();
         for request in requests {
             let entry = self.judge(request);
             self.waiting.push_back(entry);
         }
     }
 
-    fn answer(&self, entry: Entry) {
-        self.shared.answer(entry.request, entry.verdict.map(|accepted| accepted.report));
+    fn answer(&mut self, entry: Entry) {
+        let outcome = match entry.verdict {
+            Verdict::Accepted(accepted) => match accepted.reply {
+                Reply::Report(report) => Ok(report),
+                Reply::Refusal(error) => Err(error),
+                Reply::TakenIn(report) => {
+                    self.carry_out(&entry.submitted.request);
+                    Ok(report)
+                }
+                Reply::Nothing => Err(gone()),
+            },
+            Verdict::Refused(error) => Err(error),
+            Verdict::Replayed(t) => self.replay(t),
+        };
+        self.shared.answer(entry.submitted, outcome);
+    }
+
+    /// What a durable transaction did, told again.
+    fn replay(&self, t: T) -> Result<TxReport> {
+        let mut found = None;
+        self.log.read(t..t + 1, &mut |tx| {
+            found = Some(tx);
+            false
+        })?;
+        let tx = found.ok_or_else(|| {
+            let message = format!("transaction {t} is not in the log, and its request was sent again");
+            Error::new(Category::Fault, "db.error/fault", message)
+        })?;
+        let now = Db::new(Arc::clone(&self.durable));
+        let tempids = key::tempids(&self.durable, t)?;
+        let report = TxReport::new(now.as_of(t.saturating_sub(1)), now.as_of(t), &tx, tempids);
+        Ok(TxReport { replayed: true, ..report })
     }
 
     /// Closes as was asked, once nothing is in flight and the indexer is idle.
@@ -333,10 +413,65 @@ impl Writer {
     pub(super) fn close(&mut self, why: Error) {
         self.head = Arc::clone(&self.durable);
         for entry in std::mem::take(&mut self.waiting) {
-            self.shared.answer(entry.request, Err(why.clone()));
+            self.shared.answer(entry.submitted, Err(why.clone()));
         }
         self.end_upkeep(&why);
         self.closed = Some(why);
         self.shared.wake();
     }
+}
+
+/// What is to be made of a request in a state.
+fn verdict(before: &Arc<Basis>, request: &Request, now: i64) -> Verdict {
+    judged(before, request, now).unwrap_or_else(Verdict::Refused)
+}
+
+fn judged(before: &Arc<Basis>, request: &Request, now: i64) -> Result<Verdict> {
+    if let Mode::Fill(composite, from) = request.mode {
+        return Ok(match fill::chunk(before, composite, from, now)? {
+            Some(outcome) => accepted(outcome, Reply::Nothing),
+            None => Verdict::Refused(gone()),
+        });
+    }
+    if let Some(key) = &request.key {
+        match key.find(before)? {
+            Some(Known::Committed(t)) => return Ok(Verdict::Replayed(t)),
+            Some(Known::TakenIn(t)) if request.mode == Mode::TakeIn => return Ok(Verdict::Replayed(t)),
+            Some(Known::Refused(error)) => return Err(error),
+            Some(Known::TakenIn(_)) | None => {}
+        }
+        if request.mode == Mode::TakeIn {
+            let outcome = key::take_in(before, key, request.to_text(), now)?;
+            let report = reported(before, &outcome);
+            return Ok(accepted(outcome, Reply::TakenIn(report)));
+        }
+    }
+    let run = || transact::run(before, request, now);
+    let outcome = catch_unwind(AssertUnwindSafe(run)).unwrap_or_else(|_| {
+        Err(Error::new(Category::Fault, "db.error/fault", "the transaction met a fault of the database")
+            .with_hint("nothing was stored; please report the transaction"))
+    });
+    match outcome {
+        Ok(mut outcome) => {
+            let report = reported(before, &outcome);
+            let tempids = std::mem::take(&mut outcome.tempids);
+            Ok(accepted(outcome, Reply::Report(TxReport { tempids, ..report })))
+        }
+        Err(error) => match &request.key {
+            Some(key) if key::is_answer(&error, request.mode) => {
+                Ok(accepted(key::record(before, key, &error, now)?, Reply::Refusal(error)))
+            }
+            _ => Err(error),
+        },
+    }
+}
+
+fn accepted(outcome: Outcome, reply: Reply) -> Verdict {
+    let excises = excise::is_request(&outcome.tx);
+    Verdict::Accepted(Box::new(Accepted { after: outcome.after, tx: outcome.tx, reply, excises }))
+}
+
+fn reported(before: &Arc<Basis>, outcome: &Outcome) -> TxReport {
+    let (before, after) = (Db::new(Arc::clone(before)), Db::new(Arc::clone(&outcome.after)));
+    TxReport::new(before, after, &outcome.tx, BTreeMap::new())
 }

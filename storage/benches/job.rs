@@ -137,7 +137,7 @@ impl House {
         let novelty = self.novelty.sealed();
         let job = Job {
             storage: &self.storage,
-            database: DATABASE,
+            lineage: DATABASE.into(),
             cache: &self.cache,
             rest: &self.rest,
             novelty: &novelty,
@@ -157,8 +157,15 @@ impl House {
         self.rest = done.rest;
         self.log.reader().rebase(&self.rest);
         self.novelty = novelty.after(self.rest.basis().expect("facts are at rest"));
-        annals_storage::index::collect(&*self.storage, &self.rest, None, 0, i64::MAX)
-            .expect("memory does not fail");
+        annals_storage::index::collect(
+            &*self.storage,
+            &self.rest,
+            &annals_storage::index::Shared::default(),
+            None,
+            0,
+            i64::MAX,
+        )
+        .expect("memory does not fail");
     }
 
     fn bytes(&self) -> u64 {
@@ -168,7 +175,7 @@ impl House {
     fn verify(&self) {
         let origin = Instant::now();
         let start = clock(origin);
-        let verify = Verify { storage: &self.storage, database: DATABASE, most_problems: 3 };
+        let verify = Verify { storage: &self.storage, lineage: DATABASE.into(), most_problems: 3 };
         let report = verify.run(&mut |_| ()).expect("memory does not fail");
         let nanos = clock(origin) - start;
         println!("verified: {} problems, {} ns a datom", report.problems.len(), nanos / self.datoms);

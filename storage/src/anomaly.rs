@@ -29,6 +29,19 @@ pub enum Category {
 }
 
 impl Category {
+    /// All of them.
+    pub const ALL: [Category; 9] = [
+        Category::Incorrect,
+        Category::Conflict,
+        Category::NotFound,
+        Category::Unavailable,
+        Category::Interrupted,
+        Category::Busy,
+        Category::Forbidden,
+        Category::Unsupported,
+        Category::Fault,
+    ];
+
     /// The category's name as it stands in messages, EDN (`:incorrect`) and JSON.
     pub fn name(self) -> &'static str {
         match self {

@@ -12,6 +12,7 @@ use std::{env, fs};
 
 use uuid::Uuid;
 
+use crate::backend::catalog::Parting;
 use crate::backend::{Catalog, DatabaseId, MemoryStorage, Sequence, Storage};
 use crate::datom::{AttrId, Decimal, EntityId, Order, Partition, Tag, Value};
 use crate::frame::{self, Expected, Kind};
@@ -60,6 +61,7 @@ fn all() -> Vec<Golden> {
         root(),
         catalog_entry("catalog-entry-1-created", 0),
         catalog_entry("catalog-entry-1-dropped", 1),
+        forked_entry(),
         freed_list(),
     ]
 }
@@ -310,6 +312,30 @@ fn catalog_entry(file: &'static str, slot: u64) -> Golden {
         let mut catalog = Catalog::open(Arc::new(storage)).expect("a catalog");
         let expected = if slot == 0 { vec![("people".to_owned(), DATABASE)] } else { vec![] };
         assert_eq!(catalog.list().expect("memory does not fail"), expected);
+    })
+}
+
+/// The entry of a fork, read behind that of its parent.
+fn forked_entry() -> Golden {
+    let fork = DatabaseId(DATABASE.0 + 1);
+    let created = catalog()[0].clone();
+    let parent = move || {
+        let storage = MemoryStorage::new();
+        storage.fill_slot(Sequence::Catalog, 0, &created).expect("memory does not fail");
+        storage
+    };
+    let storage = parent();
+    let mut before = Catalog::open(Arc::new(storage.clone())).expect("a catalog");
+    before.fork("trial", fork, Parting { parent: DATABASE, batch: 300, t: 1_000 }).expect("a good name");
+    let today = storage.read_slots(Sequence::Catalog, 1, 1).expect("memory does not fail").remove(0);
+    golden("catalog-entry-2-forked", today, move |bytes| {
+        let storage = parent();
+        storage.fill_slot(Sequence::Catalog, 1, bytes).expect("memory does not fail");
+        let mut catalog = Catalog::open(Arc::new(storage)).expect("a catalog");
+        assert_eq!(catalog.find("trial").expect("memory does not fail"), Some(fork));
+        let lineage = catalog.lineage(fork);
+        assert_eq!((lineage.first(), lineage.parted()), (300, Some(1_000)));
+        assert_eq!(lineage.parent(), Some(DATABASE.into()));
     })
 }
 

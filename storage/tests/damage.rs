@@ -45,7 +45,7 @@ fn sound_file() -> Vec<u8> {
             // Two tiers, a generation, a packed log; the last transactions are in slots only.
             let job = Job {
                 storage: &storage,
-                database: DATABASE,
+                lineage: DATABASE.into(),
                 cache: &cache,
                 rest: &rest,
                 novelty: &novelty,

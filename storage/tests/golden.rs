@@ -178,7 +178,7 @@ impl Database {
         let novelty = self.novelty.sealed();
         let done = Job {
             storage: &self.storage,
-            database: DATABASE,
+            lineage: DATABASE.into(),
             cache: &self.cache,
             rest: &self.rest,
             novelty: &novelty,
@@ -219,7 +219,7 @@ impl Database {
         });
         read.expect("a sound log");
         assert_eq!(logged, transactions);
-        let verify = Verify { storage: &self.storage, database: DATABASE, most_problems: 10 };
+        let verify = Verify { storage: &self.storage, lineage: DATABASE.into(), most_problems: 10 };
         let report = verify.run(&mut |_| {}).expect("the file can be read");
         assert!(report.is_clean(), "{:?}", report.problems);
         assert!(report.tombstones > 0 && report.closed > 0, "there is something of everything");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use annals::{Arg, Clock, Connection, Db, Edn, Error, Options, TxReport};
+use annals::{Arg, Clock, Connection, Datom, Db, Edn, EntityId, Error, Options, Order, TxReport, Value};
 use annals_tests::shown;
 
 const SCHEMA: &str = "[
@@ -23,9 +23,19 @@ const SCHEMA: &str = "[
    :db/unique :db.unique/identity}
   {:db/ident :crew/rank :db/valueType :db.type/keyword :db/cardinality :db.cardinality/one}
   {:db/ident :crew/boss :db/valueType :db.type/ref :db/cardinality :db.cardinality/one}
+  {:db/ident :agent/port :db/valueType :db.type/ref :db/cardinality :db.cardinality/one
+   :db/unique :db.unique/identity}
+  {:db/ident :berth/port :db/valueType :db.type/ref :db/cardinality :db.cardinality/one}
+  {:db/ident :berth/slot :db/valueType :db.type/long :db/cardinality :db.cardinality/one}
+  {:db/ident :berth/key :db/valueType :db.type/tuple :db/tupleAttrs [:berth/port :berth/slot]
+   :db/cardinality :db.cardinality/one :db/unique :db.unique/identity}
   {:db/ident :boat/pos :db/valueType :db.type/tuple :db/tupleTypes [:db.type/double :db.type/double]
    :db/cardinality :db.cardinality/one}
+  {:db/ident :boat/route :db/valueType :db.type/tuple :db/tupleType :db.type/keyword
+   :db/cardinality :db.cardinality/one}
   {:db/ident :boat/fuel :db/valueType :db.type/long :db/cardinality :db.cardinality/one}
+  {:db/ident :boat/draft :db/valueType :db.type/bigdec :db/cardinality :db.cardinality/one}
+  {:db/ident :boat/heat :db/valueType :db.type/double :db/cardinality :db.cardinality/one}
   {:db/ident :note/by :db/valueType :db.type/string :db/cardinality :db.cardinality/one}
   {:db/ident :flag/norway}]";
 
@@ -46,6 +56,68 @@ pub(crate) fn harbour_with(options: Options) -> Connection {
 #[track_caller]
 pub(crate) fn done(conn: &Connection, tx: &str) -> TxReport {
     conn.transact(tx).unwrap_or_else(|error| panic!("{tx}\n{error}"))
+}
+
+/// Why a transaction is refused. It leaves no trace.
+#[track_caller]
+pub(crate) fn rejected(conn: &Connection, tx: &str) -> Error {
+    let before = conn.db().basis_t();
+    match conn.transact(tx) {
+        Ok(report) => panic!("{tx}\nwas accepted: {:?}", changes(&report)),
+        Err(error) => {
+            assert_eq!(conn.db().basis_t(), before, "{tx}\nwas refused, and left something");
+            error
+        }
+    }
+}
+
+/// A transaction is refused with this keyword of `db.error`.
+#[track_caller]
+pub(crate) fn rejects(conn: &Connection, tx: &str, keyword: &str) {
+    let error = rejected(conn, tx);
+    assert_eq!(error.keyword(), format!("db.error/{keyword}"), "{tx}\n{error}");
+}
+
+/// What a transaction changed, but for its instant: `+boat/fuel 10`, sorted.
+#[track_caller]
+pub(crate) fn changes(report: &TxReport) -> Vec<String> {
+    let (instant, rest) = report.datoms.split_first().expect("an instant");
+    assert_eq!((instant.e, &instant.v), (report.tx, &Value::Instant(report.instant)));
+    let shown = |datom: &Datom| {
+        let name = report.db_after.ident(datom.a.entity()).expect("a named attribute");
+        let sign = if datom.added { '+' } else { '-' };
+        format!("{sign}{} {}", name.as_str(), Edn::from(datom.v.clone()))
+    };
+    let mut shown: Vec<String> = rest.iter().map(shown).collect();
+    shown.sort();
+    shown
+}
+
+/// What holds of one attribute of an entity, sorted.
+#[track_caller]
+pub(crate) fn values(db: &Db, e: EntityId, attribute: &str) -> String {
+    let mut values = of_entity(db, e, Some(attribute));
+    values.sort();
+    values.join(" ")
+}
+
+/// How many facts hold about an entity.
+#[track_caller]
+pub(crate) fn facts(db: &Db, e: EntityId) -> usize {
+    of_entity(db, e, None).len()
+}
+
+#[track_caller]
+fn of_entity(db: &Db, e: EntityId, attribute: Option<&str>) -> Vec<String> {
+    let components: Vec<Edn> = [Edn::from(e)].into_iter().chain(attribute.map(Edn::keyword)).collect();
+    let found = db.datoms(Order::Eavt, &components, None).expect("facts");
+    found.into_iter().map(|datom| Edn::from(datom.v).to_string()).collect()
+}
+
+/// Something of the data of an error: of `:db.error/…`, or of a key of the program's own.
+#[track_caller]
+pub(crate) fn told<'e>(error: &'e Error, key: &str) -> &'e Edn {
+    error.data().get(&Edn::keyword(key)).unwrap_or_else(|| panic!("no {key}: {:?}", error.data()))
 }
 
 /// No inputs after the database.

@@ -19,8 +19,9 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use annals_tests::Random;
 use corpus::Corpus;
-use mutate::{Case, Random};
+use mutate::Case;
 use properties::{Proof, Tally};
 
 /// How many cases a run has that is given no time.

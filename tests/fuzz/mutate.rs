@@ -5,40 +5,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use annals::{Edn, Symbol};
+use annals_tests::Random;
 
 use crate::corpus::Corpus;
-
-/// The numbers of SplitMix64.
-pub(crate) struct Random(pub(crate) u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// A number below `n`.
-    pub(crate) fn below(&mut self, n: usize) -> usize {
-        (self.next() % n.max(1) as u64) as usize
-    }
-
-    /// True once in `n` times.
-    pub(crate) fn one_in(&mut self, n: usize) -> bool {
-        self.below(n) == 0
-    }
-
-    /// A number below two to the power of `bits`, small ones more often.
-    fn up_to(&mut self, bits: usize) -> usize {
-        let below = 1 << self.below(bits);
-        self.below(below)
-    }
-
-    fn of<'t, T>(&mut self, list: &'t [T]) -> &'t T {
-        &list[self.below(list.len())]
-    }
-}
 
 /// What is read and asked: a text, and inputs as texts.
 pub(crate) struct Case {

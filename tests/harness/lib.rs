@@ -1,4 +1,4 @@
-//! What the proofs share: the conformance runner, data sets with true answers, scripts, and a model.
+//! What the proofs share: the conformance runner, data sets with true answers, scripts, random numbers.
 //!
 //! The proofs themselves are the files beside this folder, one target each; `Cargo.toml` names them.
 
@@ -8,9 +8,12 @@ pub mod binary;
 pub mod conformance;
 pub mod data;
 pub mod http;
+mod random;
+pub mod request;
 mod shown;
 pub mod text;
 
+pub use random::Random;
 pub use shown::shown;
 
 use std::path::PathBuf;

@@ -311,7 +311,7 @@ impl<'q> Analysis<'q> {
     }
 
     /// Reports the variables of `:find` and `:with` that are not bound: those some clause would bind if it could run
-    /// (`failing`), or those none would.
+    /// (`failing`), or those none would and none needs.
     fn asked(
         &mut self,
         query: &Query,
@@ -335,8 +335,11 @@ impl<'q> Analysis<'q> {
         asked.extend(query.with.iter().map(|var| (var, ":with", None)));
         for (var, place, span) in asked {
             let fact = self.bound(scope, var);
+            // What a clause lacks is told of that clause.
+            let is_wanted = || self.wants.iter().flat_map(|want| &want.needs).any(|(_, need)| *need == fact);
             if self.implications.holds(fact)
                 || self.implications.reachable(fact) != failing
+                || (!failing && is_wanted())
                 || !told.insert(var.clone())
             {
                 continue;

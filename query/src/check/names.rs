@@ -102,7 +102,7 @@ impl<'q> Names<'q, '_> {
 
     /// `default`: whether `$` stands for something here.
     fn source(&mut self, source: &SourceName, default: bool, span: Option<Span>) {
-        let known = if *source == SourceName::default_source() { default } else { self.given(source) };
+        let known = if source.is_default() { default } else { self.given(source) };
         if !known {
             let message = format!("the source `{}` is not given", source.0);
             let error = Error::incorrect("db.error/unknown-source", message);
@@ -112,7 +112,7 @@ impl<'q> Names<'q, '_> {
 
     /// Whether `$` stands for something inside of a list with this source in front.
     fn inside(&mut self, source: &SourceName, default: bool, span: Option<Span>) -> bool {
-        if *source == SourceName::default_source() {
+        if source.is_default() {
             return default;
         }
         self.source(source, default, span);

@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use super::compute::Computed;
 use super::{basis, grouping_vars};
 use crate::aggregate::Accumulator;
-use crate::ast::{Arg, Call, Element, Query, Var};
+use crate::ast::{Arg, Call, Element, Expr, Query, Var};
 use crate::edn::Edn;
 use crate::error::{Error, Result};
 use crate::functions::{Functions, holds};
@@ -18,6 +18,9 @@ use crate::run::budget::Meter;
 
 /// Rows over the find elements, from a set of rows over [`basis`].
 pub fn group(query: &Query, own: &Functions, rows: Vec<Vec<Edn>>, meter: &Meter) -> Result<Vec<Vec<Edn>>> {
+    if is_plain(query) {
+        return Ok(rows);
+    }
     let basis = basis(query);
     let grouping = Grouping::of(query, own, &basis, meter)?;
     if grouping.is_identity(basis.len()) {
@@ -28,6 +31,19 @@ pub fn group(query: &Query, own: &Functions, rows: Vec<Vec<Edn>>, meter: &Meter)
     }
     let groups = grouping.groups(rows)?;
     grouping.finished(groups.into_iter().map(|group| grouping.results(group)))
+}
+
+/// True if different variables are asked for and nothing else decides the answer: rows over the basis are the answer.
+fn is_plain(query: &Query) -> bool {
+    let elements = query.find.elements();
+    let var = |element| match element {
+        &Element::Pull { ref var, .. } | &Element::Expr(Expr::Var(ref var, _)) => Some(var),
+        Element::Expr(_) => None,
+    };
+    let is_new = |(at, element)| {
+        var(element).is_some_and(|own| elements[..at].iter().all(|before| var(before) != Some(own)))
+    };
+    query.having.is_empty() && query.with.is_empty() && elements.iter().enumerate().all(is_new)
 }
 
 /// What is made of the rows, by places in a row of the basis.
@@ -64,9 +80,10 @@ const STRIDE: usize = 1024;
 type Group = (Vec<Edn>, Vec<Accumulator>);
 
 impl<'q> Grouping<'q> {
-    fn of(query: &'q Query, own: &'q Functions, basis: &[Var], meter: &'q Meter) -> Result<Grouping<'q>> {
-        let place =
-            |var: &Var| basis.iter().position(|known| known == var).expect("a find variable is in the basis");
+    fn of(query: &'q Query, own: &'q Functions, basis: &[&Var], meter: &'q Meter) -> Result<Grouping<'q>> {
+        let place = |var: &Var| {
+            basis.iter().position(|known| *known == var).expect("a find variable is in the basis")
+        };
         let mut aggregates: Vec<Aggregated<'q>> = Vec::new();
         let mut number = |call: &'q Call| {
             let is_same =

@@ -152,3 +152,21 @@ impl Shape {
         " ".repeat(missing) + &shown
     }
 }
+
+/// A float as `str` shows it, which is as Java does: plain from a thousandth up to ten million, else with an exponent.
+pub(super) fn shown(x: f64, plain: &str, scientific: &str) -> String {
+    if x.is_nan() {
+        return "NaN".to_owned();
+    }
+    if x.is_infinite() {
+        return if x > 0.0 { "Infinity" } else { "-Infinity" }.to_owned();
+    }
+    if x == 0.0 {
+        return "0.0".to_owned();
+    }
+    if (1e-3..1e7).contains(&x.abs()) {
+        return plain.to_owned();
+    }
+    let (digits, exponent) = scientific.split_once('e').unwrap_or((scientific, "0"));
+    format!("{digits}{}E{exponent}", if digits.contains('.') { "" } else { ".0" })
+}

@@ -87,6 +87,29 @@ impl Functions {
         Ok(function)
     }
 
+    /// Calls the function with this name, of the language or of the program; `None` if there is none.
+    ///
+    /// ```
+    /// use annals_query::{edn::Edn, functions::Functions};
+    /// use annals_storage::datom::Symbol;
+    /// let functions = Functions::new();
+    /// assert_eq!(functions.call(&Symbol::new("pos?"), &[Edn::Int(3)]).unwrap().unwrap(), Edn::Bool(true));
+    /// assert!(functions.call(&Symbol::new("my/own?"), &[Edn::Int(3)]).is_none());
+    /// ```
+    pub fn call(&self, name: &Symbol, args: &[Edn]) -> Option<Result<Edn>> {
+        Some(match self.known(name)? {
+            OverValues::Language(function) => {
+                function.check_count(args.len()).and_then(|()| function.call(args))
+            }
+            program => program.call(args),
+        })
+    }
+
+    /// True if there is a function with this name, of the language or of the program.
+    pub fn has(&self, name: &Symbol) -> bool {
+        self.known(name).is_some()
+    }
+
     fn known(&self, name: &Symbol) -> Option<OverValues> {
         let language = find(name).map(OverValues::Language);
         language.or_else(|| self.find(name).cloned().map(OverValues::Program))

@@ -14,7 +14,7 @@ use uuid::Uuid;
 
 use crate::edn::{Edn, instant, read_one};
 
-use super::format::format;
+use super::format::{format, shown};
 use super::{Fault, Function, MANY, Outcome, PARTS_MAX, TEXT_MAX, bounded, function, too_many};
 
 pub(super) const TABLE: &[Function] = &[
@@ -195,6 +195,11 @@ impl Text {
             Edn::Uuid(uuid) => self.print(format_args!("{uuid}")),
             Edn::BigInt(n) => self.print(format_args!("{n}")),
             Edn::Inst(micros) => self.push(&instant::format(*micros)),
+            Edn::Double(x) => self.push(&shown(x.0, &format!("{:?}", x.0), &format!("{:e}", x.0))),
+            Edn::Float(x) => {
+                let narrow = x.0 as f32;
+                self.push(&shown(x.0, &format!("{narrow:?}"), &format!("{narrow:e}")))
+            }
             other => self.print(format_args!("{other}")),
         }
     }

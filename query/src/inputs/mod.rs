@@ -10,6 +10,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use annals_storage::datom::Symbol;
+use foldhash::fast::FixedState;
 
 use crate::QueryArg;
 use crate::ast::{Binding, Clause, ClauseKind, Input, PullPattern, Query, Rule, SourceName, Var};
@@ -95,8 +96,8 @@ pub struct Relation {
 /// Everything a query is given.
 #[derive(Clone, Default)]
 pub struct Inputs {
-    sources: HashMap<SourceName, SourceArg>,
-    patterns: HashMap<Symbol, PullPattern>,
+    sources: HashMap<SourceName, SourceArg, FixedState>,
+    patterns: HashMap<Symbol, PullPattern, FixedState>,
     rules: Vec<Rule>,
     relations: Vec<Relation>,
     /// The logs that values stand for, by number.
@@ -298,7 +299,7 @@ impl Inputs {
 /// Refuses another number of arguments than the query takes.
 pub(crate) fn check_count(query: &Query, count: usize) -> Result<()> {
     // A query of functions alone needs no database, and need not say so.
-    let only_default = query.inputs == [Input::Source(SourceName::default_source())];
+    let only_default = matches!(query.inputs.as_slice(), [Input::Source(name)] if name.is_default());
     if query.inputs.len() == count || (only_default && count == 0) {
         return Ok(());
     }

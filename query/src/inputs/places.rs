@@ -29,7 +29,7 @@ pub(crate) enum Place {
 
 /// The source that a name means where `$` is `default`.
 pub(crate) fn scoped(name: &SourceName, default: &SourceName) -> SourceName {
-    if name.0.as_str() == "$" { default.clone() } else { name.clone() }
+    if name.is_default() { default.clone() } else { name.clone() }
 }
 
 /// The places of a variable in these clauses.

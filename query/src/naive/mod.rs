@@ -69,7 +69,7 @@ pub fn answer(query: &Query, inputs: &Inputs, meter: &Meter) -> Result<Answer> {
         let message = format!("the query asks for {}, which nothing binds", var.0);
         return Err(Error::incorrect("db.error/unbound-variable", message));
     }
-    let envs = world.project(&envs, &basis.iter().cloned().collect())?;
+    let envs = world.project(&envs, &basis.iter().copied().cloned().collect())?;
     let rows = answer::rows(query, inputs.functions(), &envs, meter)?;
     find::finish(query, inputs, answer::page(query, inputs, rows)?, meter)
 }

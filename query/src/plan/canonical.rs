@@ -16,13 +16,14 @@ use super::{Goal, Place, VarId};
 /// How often colours are refined: so far along shared variables goals tell each other apart.
 const ROUNDS: usize = 3;
 
-/// Sorts goals; `goal` says what an element stands for.
-pub(super) fn sort<G>(goals: &mut [G], goal: impl Fn(&G) -> &Goal) {
+/// The places of goals in their order.
+pub(super) fn order(goals: &[&Goal]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..goals.len()).collect();
     if goals.len() < 2 {
-        return;
+        return order;
     }
-    let vars: Vec<Vec<(usize, VarId)>> = goals.iter().map(|one| occurrences(goal(one))).collect();
-    let mut colors: Vec<u64> = goals.iter().map(|one| color(goal(one))).collect();
+    let vars: Vec<Vec<(usize, VarId)>> = goals.iter().map(|goal| occurrences(goal)).collect();
+    let mut colors: Vec<u64> = goals.iter().map(|goal| color(goal)).collect();
     for _ in 0..ROUNDS {
         let mut of_vars: BTreeMap<VarId, u64> = BTreeMap::new();
         for (color, vars) in colors.iter().zip(&vars) {
@@ -37,9 +38,8 @@ pub(super) fn sort<G>(goals: &mut [G], goal: impl Fn(&G) -> &Goal) {
             *color = hash(&(*color, around));
         }
     }
-    let mut order: Vec<usize> = (0..goals.len()).collect();
-    order.sort_by_key(|at| (rank(goal(&goals[*at])), colors[*at]));
-    permute(goals, order);
+    order.sort_by_key(|at| (rank(goals[*at]), colors[*at]));
+    order
 }
 
 /// What is simple comes first.
@@ -50,19 +50,6 @@ fn rank(goal: &Goal) -> u8 {
         Goal::Known(_) => 2,
         Goal::Not { .. } | Goal::Or { .. } => 3,
         Goal::Call(_) => 4,
-    }
-}
-
-/// Puts at each place the element that `order` names.
-fn permute<G>(goals: &mut [G], mut order: Vec<usize>) {
-    for start in 0..goals.len() {
-        let mut at = start;
-        while order[at] != start {
-            let from = std::mem::replace(&mut order[at], at);
-            goals.swap(at, from);
-            at = from;
-        }
-        order[at] = at;
     }
 }
 
@@ -119,20 +106,13 @@ fn occurrences(goal: &Goal) -> Vec<(usize, VarId)> {
         Goal::Tuples(goal) => of_places(&goal.places),
         Goal::Call(call) => of_places(&call.args),
         Goal::Known(known) => of_places(&known.places),
-        other => mentioned(std::slice::from_ref(other)).into_iter().map(|var| (0, var)).collect(),
+        other => mentioned([other]).into_iter().map(|var| (0, var)).collect(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_permutation_is_followed() {
-        let mut all = ['a', 'b', 'c', 'd', 'e'];
-        permute(&mut all, vec![3, 0, 2, 4, 1]);
-        assert_eq!(all, ['d', 'a', 'c', 'e', 'b']);
-    }
 
     /// A chain of three alike patterns: `known(0 1) known(1 2) known(2 3)`.
     #[test]
@@ -145,9 +125,9 @@ mod tests {
             Goal::Known(known) => known.places[0].var().map(|var| var.0),
             _ => None,
         };
-        let sorted = |mut goals: Vec<Goal>| {
-            sort(&mut goals, |goal| goal);
-            goals.iter().filter_map(place).collect::<Vec<_>>()
+        let sorted = |goals: Vec<Goal>| {
+            let order = order(&goals.iter().collect::<Vec<_>>());
+            order.into_iter().filter_map(|at| place(&goals[at])).collect::<Vec<_>>()
         };
         let first = sorted(vec![known(0, 1), known(1, 2), known(2, 3)]);
         assert_eq!(sorted(vec![known(2, 3), known(0, 1), known(1, 2)]), first);

@@ -37,7 +37,7 @@ pub struct Core {
 
 impl Planner<'_> {
     /// A core that is better joined at once than two by two, none of its variables being bound.
-    pub fn core(&self, pending: &[&Goal], bound: &BTreeSet<VarId>) -> Result<Option<Core>> {
+    pub fn core(&mut self, pending: &[&Goal], bound: &BTreeSet<VarId>) -> Result<Option<Core>> {
         if self.options.leap == Some(false) || self.depth > 0 {
             return Ok(None);
         }
@@ -60,13 +60,14 @@ impl Planner<'_> {
         if facts < FACTS_MIN || self.is_entered(pending, &core, bound, facts) {
             return Ok(None);
         }
+        self.sampled = true;
         Ok((self.paths(&matches)? > LEAP * facts as f64).then_some(core))
     }
 
     /// True if some other goal leaves few values of a variable of the core: then its facts are better sought from there.
     fn is_entered(&self, pending: &[&Goal], core: &Core, bound: &BTreeSet<VarId>, facts: u64) -> bool {
         (0..pending.len()).filter(|at| !core.goals.contains(at)).any(|at| {
-            let vars = super::vars::bound_by(std::slice::from_ref(pending[at]));
+            let vars = super::vars::bound_by([pending[at]]);
             let few = || self.guess(pending[at], bound, 1.0).rows * 100.0 < facts as f64;
             core.vars.iter().any(|var| vars.contains(var)) && few()
         })

@@ -68,7 +68,7 @@ impl Planner<'_> {
 
     /// A coarse guess for goals whose order is not known yet: the most selective one decides.
     fn conjunction_guess(&self, goals: &[Goal], bound: &BTreeSet<VarId>, rows: f64) -> Guess {
-        let binding = goals.iter().filter(|goal| !bound_by(std::slice::from_ref(goal)).is_empty());
+        let binding = goals.iter().filter(|goal| !bound_by([*goal]).is_empty());
         let guesses = binding.map(|goal| self.guess(goal, bound, rows));
         guesses.min_by(|x, y| x.cost().total_cmp(&y.cost())).unwrap_or(Guess { rows, work: rows })
     }

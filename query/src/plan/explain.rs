@@ -275,7 +275,7 @@ impl Writer<'_> {
             words[1] =
                 source.attribute(attr.id).map_or_else(|| attr.id.0.to_string(), |a| a.ident.to_string());
         }
-        if *name != SourceName::default_source() {
+        if !name.is_default() {
             words.insert(0, name.0.to_string());
         }
         let end = |(cell, included): (_, bool), strict: &str| {

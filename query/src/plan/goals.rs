@@ -8,6 +8,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use annals_storage::datom::Symbol;
+use foldhash::fast::FixedState;
 
 use super::steps::shape_of;
 use super::vars::visible;
@@ -39,6 +40,8 @@ pub struct Planner<'q> {
     pub depth: usize,
     /// The variable whose pattern comes first in the next conjunction, whatever it costs.
     pub lead: Option<VarId>,
+    /// True if the plan depends on facts that were looked at, not on counts alone.
+    pub sampled: bool,
 }
 
 /// What names mean in one part of a query.
@@ -47,7 +50,7 @@ pub struct Scope {
     /// The source that `$` stands for.
     pub default: Option<usize>,
     /// What variables stand for.
-    pub vars: HashMap<Var, Place>,
+    pub vars: HashMap<Var, Place, FixedState>,
 }
 
 impl Planner<'_> {
@@ -100,11 +103,7 @@ impl Planner<'_> {
 
     /// The scope inside of a `not` or `or`: everything outside, or the listed variables only.
     fn inner(&mut self, source: &SourceName, join: Option<&[Var]>, scope: &mut Scope) -> Result<Scope> {
-        let default = if *source == SourceName::default_source() {
-            scope.default
-        } else {
-            Some(self.source(source, scope)?)
-        };
+        let default = if source.is_default() { scope.default } else { Some(self.source(source, scope)?) };
         let vars = match join {
             None => scope.vars.clone(),
             Some(join) => join.iter().map(|var| (var.clone(), self.place(var, scope))).collect(),
@@ -149,7 +148,7 @@ impl Planner<'_> {
 
     /// The number of a source.
     pub(super) fn source(&self, name: &SourceName, scope: &Scope) -> Result<usize> {
-        let default = (*name == SourceName::default_source()).then_some(scope.default).flatten();
+        let default = name.is_default().then_some(scope.default).flatten();
         match default.or_else(|| self.sources.iter().position(|(known, _)| *known == name)) {
             Some(source) => Ok(source),
             None => Err(self.inputs.source(name).err().unwrap_or_else(|| {
@@ -246,7 +245,7 @@ impl Planner<'_> {
 
     /// The goals of a rule's body with these arguments.
     pub fn body(&mut self, rule: &Rule, source: usize, args: &[Place]) -> Result<Vec<Goal>> {
-        let mut scope = Scope { default: Some(source), vars: HashMap::new() };
+        let mut scope = Scope { default: Some(source), vars: HashMap::default() };
         let mut same = Vec::new();
         for (var, place) in rule.args.iter().zip(args) {
             if let Some(first) = scope.vars.insert(var.clone(), *place) {

@@ -38,7 +38,7 @@ impl Planner<'_> {
     pub(super) fn lead(
         &self,
         query: &Query,
-        basis: &[Var],
+        basis: &[&Var],
         scope: &Scope,
         inputs: &Inputs,
     ) -> Result<Option<Lead>> {
@@ -57,7 +57,7 @@ impl Planner<'_> {
             Element::Expr(_) => return Ok(None),
         };
         let Some(Place::Var(id)) = scope.vars.get(var) else { return Ok(None) };
-        let at = basis.iter().position(|known| known == var);
+        let at = basis.iter().position(|known| *known == var);
         Ok(at.map(|at| Lead {
             var: *id,
             at,

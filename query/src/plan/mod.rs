@@ -1,19 +1,24 @@
 //! From a query that makes sense to steps that can run.
 //!
 //! ```text
-//!   clauses --goals--> goals --order--> block of steps --explain--> text
+//!   clauses --goals--> goals --order--> arrangement --goals again--> block of steps --explain--> text
+//!                        \--key--> kept --/
 //! ```
 //!
 //! [`goals`] replaces names by what they stand for (variables by numbers, idents by entities, small rules by their
 //! bodies); `canonical` forgets how they were written down; [`order`] puts the goals in the order in which they are
-//! cheapest, `cyclic` and [`lead`] first where these promise less; what is left of rules goes to [`crate::rules`]. A plan
+//! cheapest, `cyclic` and [`lead`] first where these promise less; what is left of rules goes to [`crate::rules`]. An
+//! [`arrangement`] names goals by number: it is [`kept`] for calls of the query that the planner cannot tell apart (`key`). A plan
 //! never decides what an answer is, only how it is found.
 
+pub mod arrangement;
 mod canonical;
 mod cyclic;
 pub mod estimate;
 pub mod explain;
 pub mod goals;
+pub mod kept;
+mod key;
 pub mod lead;
 mod narrow;
 pub mod order;
@@ -28,6 +33,8 @@ pub use steps::{
     Shape, Step, Tuples, VarId,
 };
 
+use std::sync::Arc;
+
 use annals_storage::datom::Symbol;
 
 use crate::ast::{Query, SourceName, Var};
@@ -40,7 +47,10 @@ use crate::run::budget::Meter;
 use crate::run::column::{Column, ColumnBuilder};
 use crate::run::join;
 use crate::run::pool::Pool;
+use arrangement::Arrangement;
 use goals::{Planner, Scope};
+use kept::{Kept, Plans};
+use key::Key;
 use lead::Lead;
 use recursion::Rules;
 
@@ -60,12 +70,14 @@ pub struct Plan {
     pub lead: Option<Lead>,
 }
 
-/// Plans a query over its inputs.
+/// Plans a query over its inputs. If its plans are kept, the order may be that of an earlier call; then nothing may be
+/// prescribed.
 pub fn plan(
     query: &Query,
     inputs: &Inputs,
     pool: &mut Pool,
     options: PlanOptions,
+    plans: Option<&Plans>,
     meter: &Meter,
 ) -> Result<Plan> {
     let rules = Rules::new(inputs.rules().to_vec());
@@ -80,50 +92,37 @@ pub fn plan(
         options,
         depth: 0,
         lead: None,
+        sampled: false,
     };
     let mut scope = Scope::default();
     let start = planner.start(&mut scope, meter)?;
     let goals = planner.goals(&query.clauses, &mut scope)?;
-    let bindable = vars::bound_by(&goals);
     let deciding = find::basis(query);
-    let mut basis = Vec::new();
-    for var in deciding.iter().cloned() {
-        let place = scope.vars.get(&var).copied();
-        let is_bound = |var: VarId| bindable.contains(&var) || start.position(var).is_some();
-        match place {
-            Some(place) if place.var().is_none_or(is_bound) => basis.push(place),
-            _ => {
-                let message = format!("the query asks for {}, which nothing binds", var.0);
-                return Err(Error::incorrect("db.error/unbound-variable", message));
-            }
-        }
-    }
+    let basis: Vec<Place> = deciding
+        .iter()
+        .map(|var| scope.vars.get(*var).copied().ok_or_else(|| asked_of_nothing(&var.0)))
+        .collect::<Result<_>>()?;
     let mut want: Vec<VarId> = basis.iter().filter_map(|place| place.var()).collect();
     want.sort_unstable();
     want.dedup();
-    let given = start.vars.iter().copied().collect();
     let lead = match start.vars.is_empty() && start.rows == 1 {
         true => planner.lead(query, &deciding, &scope, inputs)?,
         false => None,
     };
-    let facts = lead.as_ref().and_then(|lead| planner.leading_facts(lead, &goals));
-    let (Some(lead), Some(facts)) = (lead, facts) else {
-        let block = planner.order(goals, &given, &want, start.rows as f64)?;
-        return Ok(Plan { block, start, basis, names: planner.names, options, lead: None });
-    };
-    let mut block = planner.order(goals.clone(), &given, &want, start.rows as f64)?;
-    let (all, made) = (block.steps.last().map_or(1.0, |step| step.estimate), made(&block));
-    let leads = planner.is_worth_leading(&lead, facts, all, made);
-    if leads {
-        planner.lead = Some(lead.var);
-        block = planner.order(goals, &given, &want, start.rows as f64)?;
-    }
-    Ok(Plan { block, start, basis, names: planner.names, options, lead: leads.then_some(lead) })
+    let kept = planner.kept_or_made(plans, &goals, &start, &want, lead.as_ref())?;
+    let block = kept.arrangement.block(goals);
+    Ok(Plan { block, start, basis, names: planner.names, options, lead: lead.filter(|_| kept.leads) })
+}
+
+/// The error for a variable of `:find` that no clause and no input has.
+fn asked_of_nothing(name: &Symbol) -> Error {
+    let message = format!("the query asks for {name}, which nothing binds");
+    Error::incorrect("db.error/unbound-variable", message)
 }
 
 /// Rows that a plan is expected to make on its way.
-fn made(block: &Block) -> f64 {
-    block.steps.iter().map(|step| step.estimate).sum()
+fn made(arranged: &Arrangement) -> f64 {
+    arranged.steps.iter().map(|step| step.estimate).sum()
 }
 
 /// The sources of a query, by name: the number of a source is its place here.
@@ -134,6 +133,46 @@ pub(crate) fn sources(inputs: &Inputs) -> Vec<(&SourceName, &SourceArg)> {
 }
 
 impl Planner<'_> {
+    /// The order of the goals: the one that is kept, else a new one.
+    fn kept_or_made(
+        &mut self,
+        plans: Option<&Plans>,
+        goals: &[Goal],
+        start: &Table,
+        want: &[VarId],
+        lead: Option<&Lead>,
+    ) -> Result<Arc<Kept>> {
+        let Some(plans) = plans else { return Ok(Arc::new(self.make(goals, start, want, lead)?)) };
+        let key = Key::of(goals, &self.sources, start, want, lead);
+        if let Some(kept) = key.as_ref().and_then(|key| plans.find(key)) {
+            return Ok(kept);
+        }
+        let made = Arc::new(self.make(goals, start, want, lead)?);
+        plans.note(key.filter(|_| !self.sampled), &made);
+        Ok(made)
+    }
+
+    fn make(&mut self, goals: &[Goal], start: &Table, want: &[VarId], lead: Option<&Lead>) -> Result<Kept> {
+        let bindable = vars::bound_by(goals);
+        let is_bound = |var: &&VarId| bindable.contains(var) || start.position(**var).is_some();
+        if let Some(var) = want.iter().find(|var| !is_bound(var)) {
+            return Err(asked_of_nothing(&self.names[var.0 as usize]));
+        }
+        let given = start.vars.iter().copied().collect();
+        let all: Vec<&Goal> = goals.iter().collect();
+        let arrangement = self.arrange(&all, &given, want, start.rows as f64)?;
+        let facts = lead.and_then(|lead| Some((lead, self.leading_facts(lead, goals)?)));
+        let rows = arrangement.steps.last().map_or(1.0, |step| step.estimate);
+        match facts {
+            Some((lead, facts)) if self.is_worth_leading(lead, facts, rows, made(&arrangement)) => {
+                self.lead = Some(lead.var);
+                let arrangement = self.arrange(&all, &given, want, start.rows as f64)?;
+                Ok(Kept { arrangement, leads: true })
+            }
+            _ => Ok(Kept { arrangement, leads: false }),
+        }
+    }
+
     /// The rows that the inputs bind. A variable that has one value in all of them becomes a constant of the scope.
     fn start(&mut self, scope: &mut Scope, meter: &Meter) -> Result<Table> {
         let mut start = Table::unit();

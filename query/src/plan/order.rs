@@ -4,15 +4,16 @@
 //! to leave. A goal that cannot run in any order is an error that names the variable it lacks.
 
 use std::collections::BTreeSet;
-use std::rc::Rc;
+use std::sync::Arc;
 
+use super::arrangement::{Arrangement, Inside, Placed, What};
 use super::canonical;
 use super::estimate::Guess;
 use super::goals::Planner;
 use super::lead::leads;
 use super::star::Star;
 use super::vars::{bound_by, shape_vars};
-use super::{Block, Goal, Op, Place, Step, VarId};
+use super::{Block, Goal, Place, VarId};
 use crate::edn::Span;
 use crate::error::{Error, Result};
 use crate::rules;
@@ -22,15 +23,51 @@ const STEPS_MAX: usize = 200_000;
 
 /// A goal that is still to be placed.
 struct Pending {
-    goal: Goal,
     /// Its place among the goals as they were given.
     at: usize,
     /// How many variables were bound when it last turned out that it cannot run yet.
     refused_at: Option<usize>,
 }
 
+/// An order that is being made.
+struct Draft<'g> {
+    goals: &'g [&'g Goal],
+    pending: Vec<Pending>,
+    /// What is bound after the steps so far, and how many rows there are then.
+    bound: BTreeSet<VarId>,
+    rows: f64,
+    steps: Vec<Placed>,
+}
+
+impl<'g> Draft<'g> {
+    fn goal(&self, at: usize) -> &'g Goal {
+        self.goals[self.pending[at].at]
+    }
+
+    /// The goals that are still to be placed.
+    fn open(&self) -> Vec<&'g Goal> {
+        self.pending.iter().map(|one| self.goals[one.at]).collect()
+    }
+
+    /// What these pending goals are called in an arrangement.
+    fn numbers(&self, pending: &[usize]) -> Vec<usize> {
+        pending.iter().map(|at| self.pending[*at].at).collect()
+    }
+
+    /// Puts these pending goals into the next step.
+    fn place(&mut self, id: usize, what: What, placed: &[usize], rows: f64) {
+        for at in placed {
+            self.bound.extend(bound_by([self.goal(*at)]));
+        }
+        let mut at = 0;
+        self.pending.retain(|_| (!placed.contains(&at), at += 1).0);
+        self.rows = rows;
+        self.steps.push(Placed { id, what, estimate: rows, live: Arc::default() });
+    }
+}
+
 impl Planner<'_> {
-    /// The goals as steps.
+    /// The goals as steps. `given` is bound before the first, `want` must be bound after the last.
     pub fn order(
         &mut self,
         goals: Vec<Goal>,
@@ -38,98 +75,78 @@ impl Planner<'_> {
         want: &[VarId],
         rows: f64,
     ) -> Result<Block> {
-        Ok(self.arranged(goals, given, want, rows)?.0)
+        let arranged = self.arrange(&goals.iter().collect::<Vec<_>>(), given, want, rows)?;
+        Ok(arranged.block(goals))
     }
 
-    /// The goals as steps, and the order they were put in. `given` is bound before the first, `want` must be bound
-    /// after the last.
-    pub fn arranged(
+    /// The order of the goals, as [`Planner::order`] takes them.
+    pub fn arrange(
         &mut self,
-        goals: Vec<Goal>,
+        goals: &[&Goal],
         given: &BTreeSet<VarId>,
         want: &[VarId],
         rows: f64,
-    ) -> Result<(Block, Vec<usize>)> {
-        let mut order = Vec::with_capacity(goals.len());
-        let mut pending: Vec<Pending> =
-            goals.into_iter().enumerate().map(|(at, goal)| Pending { goal, at, refused_at: None }).collect();
-        canonical::sort(&mut pending, |one| &one.goal);
-        let (mut bound, mut rows, mut steps) = (given.clone(), rows, Vec::with_capacity(pending.len()));
+    ) -> Result<Arrangement> {
+        let pending =
+            canonical::order(goals).into_iter().map(|at| Pending { at, refused_at: None }).collect();
+        let steps = Vec::with_capacity(goals.len());
+        let mut draft = Draft { goals, pending, bound: given.clone(), rows, steps };
+        self.begin(&mut draft)?;
         let mut refusal = None;
-        let goals: Vec<&Goal> = pending.iter().map(|one| &one.goal).collect();
-        if let Some(var) = self.lead.take() {
-            let first = (0..goals.len()).filter_map(|at| Some((at, leads(goals[at], var)?.count)));
-            if let Some((at, count)) = first.min_by_key(|(_, count)| *count) {
-                let op = self.operation(goals[at], &bound, rows)?;
-                bound.extend(bound_by(std::slice::from_ref(goals[at])));
-                order.push(pending.remove(at).at);
-                rows *= count as f64;
-                steps.push(Step { id: self.next_step()?, op, estimate: rows, live: Vec::new() });
-            }
-        } else if let Some(core) = self.core(&goals, &bound)? {
-            let goals = core.goals.iter().filter_map(|at| match &pending[*at].goal {
-                Goal::Match(goal) => Some(goal.clone()),
-                _ => None,
-            });
-            let op = Op::Leap(goals.collect(), core.vars.clone());
-            order.extend(core.goals.iter().map(|at| pending[*at].at));
-            take(&mut pending, &core.goals);
-            rows *= core.guess.rows;
-            bound.extend(core.vars);
-            steps.push(Step { id: self.next_step()?, op, estimate: rows, live: Vec::new() });
-        }
-        while !pending.is_empty() {
-            let Some((at, guess)) = self.cheapest(&pending, &bound, rows) else {
-                return Err(refusal.unwrap_or_else(|| self.stuck(&pending[0].goal, &bound)));
+        while !draft.pending.is_empty() {
+            let Some((at, guess)) = self.cheapest(&draft) else {
+                return Err(refusal.unwrap_or_else(|| self.stuck(draft.goal(0), &draft.bound)));
             };
-            if let Some(star) = self.better_star(&pending, &bound, rows, &pending[at].goal, guess) {
-                let goals: Vec<Goal> = star.goals.iter().map(|at| pending[*at].goal.clone()).collect();
-                let vars: Vec<VarId> = bound_by(&goals).into_iter().collect();
-                let block = self.order(goals, &BTreeSet::new(), &vars, 1.0)?;
-                order.extend(star.goals.iter().map(|at| pending[*at].at));
-                take(&mut pending, &star.goals);
-                bound.extend(vars);
-                rows = star.guess.rows;
-                let id = self.next_step()?;
-                steps.push(Step { id, op: Op::Star(block), estimate: rows, live: Vec::new() });
+            if let Some(star) = self.better_star(&draft, draft.goal(at), guess) {
+                let own: Vec<&Goal> = star.goals.iter().map(|at| draft.goal(*at)).collect();
+                let vars: Vec<VarId> = bound_by(own.iter().copied()).into_iter().collect();
+                let inner = self.arrange(&own, &BTreeSet::new(), &vars, 1.0)?;
+                let what = What::Star(draft.numbers(&star.goals), inner);
+                draft.place(self.next_step()?, what, &star.goals, star.guess.rows);
                 continue;
             }
-            match self.operation(&pending[at].goal, &bound, rows) {
-                Ok(op) => {
-                    bound.extend(bound_by(std::slice::from_ref(&pending[at].goal)));
-                    order.push(pending.remove(at).at);
-                    rows = guess.rows;
-                    steps.push(Step { id: self.next_step()?, op, estimate: rows, live: Vec::new() });
+            match self.inside(draft.goal(at), &draft.bound, draft.rows) {
+                Ok(inside) => {
+                    let what = What::Goal(draft.pending[at].at, inside);
+                    draft.place(self.next_step()?, what, &[at], guess.rows);
                 }
                 Err(error) if error.keyword == INSUFFICIENT => {
-                    pending[at].refused_at = Some(bound.len());
+                    draft.pending[at].refused_at = Some(draft.bound.len());
                     refusal.get_or_insert(error);
                 }
                 Err(error) => return Err(error),
             }
         }
-        if let Some(var) = want.iter().find(|var| !bound.contains(var)) {
+        if let Some(var) = want.iter().find(|var| !draft.bound.contains(var)) {
             return Err(self.unbound(*var, None));
         }
-        let mut block = Block { steps, out: want.to_vec() };
-        mark_live(&mut block, given);
-        Ok((block, order))
+        let mut arranged = Arrangement { steps: draft.steps, out: want.to_vec() };
+        mark_live(&mut arranged, goals, given);
+        Ok(arranged)
+    }
+
+    /// What comes first, whatever the others cost: the pattern that leads, or a core that is joined all at once.
+    fn begin(&mut self, draft: &mut Draft<'_>) -> Result<()> {
+        let open = draft.open();
+        if let Some(var) = self.lead.take() {
+            let first = (0..open.len()).filter_map(|at| Some((at, leads(open[at], var)?.count)));
+            if let Some((at, count)) = first.min_by_key(|(_, count)| *count) {
+                let what = What::Goal(draft.pending[at].at, Inside::Nothing);
+                draft.place(self.next_step()?, what, &[at], draft.rows * count as f64);
+            }
+        } else if let Some(core) = self.core(&open, &draft.bound)? {
+            let what = What::Leap(draft.numbers(&core.goals), core.vars);
+            draft.place(self.next_step()?, what, &core.goals, draft.rows * core.guess.rows);
+        }
+        Ok(())
     }
 
     /// A star that promises less than the cheapest goal. Rules are run again and again, so there a star would be too.
-    fn better_star(
-        &mut self,
-        pending: &[Pending],
-        bound: &BTreeSet<VarId>,
-        rows: f64,
-        goal: &Goal,
-        guess: Guess,
-    ) -> Option<Star> {
+    fn better_star(&mut self, draft: &Draft<'_>, goal: &Goal, guess: Guess) -> Option<Star> {
         if self.depth > 0 || is_filter(goal) {
             return None;
         }
-        let goals: Vec<&Goal> = pending.iter().map(|one| &one.goal).collect();
-        let star = self.star(&goals, bound, rows)?;
+        let star = self.star(&draft.open(), &draft.bound, draft.rows)?;
         match self.draw() {
             Some(number) => (number % 3 == 0).then_some(star),
             None => (star.guess.cost() < guess.cost()).then_some(star),
@@ -153,49 +170,43 @@ impl Planner<'_> {
     }
 
     /// Which goal runs next, and what it is expected to do.
-    fn cheapest(
-        &mut self,
-        pending: &[Pending],
-        bound: &BTreeSet<VarId>,
-        rows: f64,
-    ) -> Option<(usize, Guess)> {
-        let able = |one: &Pending| one.refused_at != Some(bound.len()) && is_ready(&one.goal, bound);
-        let ready: Vec<usize> = (0..pending.len()).filter(|at| able(&pending[*at])).collect();
+    fn cheapest(&mut self, draft: &Draft<'_>) -> Option<(usize, Guess)> {
+        let Draft { pending, bound, rows, .. } = draft;
+        let able =
+            |at: &usize| pending[*at].refused_at != Some(bound.len()) && is_ready(draft.goal(*at), bound);
+        let ready: Vec<usize> = (0..pending.len()).filter(able).collect();
         if ready.is_empty() {
             return None;
         }
         if let Some(number) = self.draw() {
             let at = ready[number % ready.len()];
-            return Some((at, self.guess(&pending[at].goal, bound, rows)));
+            return Some((at, self.guess(draft.goal(at), bound, *rows)));
         }
         let key = |at: &usize| {
-            let guess = self.guess(&pending[*at].goal, bound, rows);
-            (*at, guess, if is_filter(&pending[*at].goal) { -1.0 } else { guess.cost() })
+            let guess = self.guess(draft.goal(*at), bound, *rows);
+            (*at, guess, if is_filter(draft.goal(*at)) { -1.0 } else { guess.cost() })
         };
         let best = ready.iter().map(key).min_by(|x, y| x.2.total_cmp(&y.2))?;
         Some((best.0, best.1))
     }
 
-    fn operation(&mut self, goal: &Goal, bound: &BTreeSet<VarId>, rows: f64) -> Result<Op> {
+    /// The order of what stands inside of a goal that runs where these variables are bound.
+    fn inside(&mut self, goal: &Goal, bound: &BTreeSet<VarId>, rows: f64) -> Result<Inside> {
         Ok(match goal {
-            Goal::Match(goal) => Op::Match(goal.clone()),
-            Goal::Tuples(goal) => Op::Tuples(goal.clone()),
-            Goal::Test(call) => Op::Test(call.clone()),
-            Goal::Bind(call, shape) => Op::Bind(call.clone(), shape.clone()),
-            Goal::Same(one, other) => Op::Same(*one, *other),
-            Goal::Known(known) => Op::Known(known.clone()),
-            Goal::Never(_) => Op::Never,
             Goal::Not { on, goals, .. } => {
                 let given = on.iter().copied().collect();
-                Op::Not { on: on.clone(), block: self.order(goals.clone(), &given, on, rows)? }
+                Inside::Not(self.arrange(&goals.iter().collect::<Vec<_>>(), &given, on, rows)?)
             }
             Goal::Or { on, branches, .. } => {
                 let given: BTreeSet<VarId> = on.iter().copied().filter(|var| bound.contains(var)).collect();
-                let branches = branches.iter().map(|branch| self.order(branch.clone(), &given, on, rows));
-                let branches = branches.collect::<Result<_>>()?;
-                Op::Or { given: given.into_iter().collect(), on: on.clone(), branches }
+                let mut arranged = Vec::with_capacity(branches.len());
+                for branch in branches {
+                    arranged.push(self.arrange(&branch.iter().collect::<Vec<_>>(), &given, on, rows)?);
+                }
+                Inside::Or(given.into_iter().collect(), arranged)
             }
-            Goal::Call(call) => Op::Rule(call.clone(), Rc::new(rules::compile(self, call, bound)?)),
+            Goal::Call(call) => Inside::Rule(Arc::new(rules::compile(self, call, bound)?)),
+            _ => Inside::Nothing,
         })
     }
 
@@ -229,12 +240,6 @@ impl Planner<'_> {
     }
 }
 
-/// Takes away what was placed.
-fn take(pending: &mut Vec<Pending>, placed: &[usize]) {
-    let mut at = 0;
-    pending.retain(|_| (!placed.contains(&at), at += 1).0);
-}
-
 /// The keyword of the error that says a variable is needed before it is bound.
 pub const INSUFFICIENT: &str = "db.error/insufficient-binding";
 
@@ -256,43 +261,48 @@ fn is_filter(goal: &Goal) -> bool {
 }
 
 /// Tells each step which variables are still needed after it.
-fn mark_live(block: &mut Block, given: &BTreeSet<VarId>) {
-    let mut live: BTreeSet<VarId> = block.out.iter().copied().collect();
+fn mark_live(arranged: &mut Arrangement, goals: &[&Goal], given: &BTreeSet<VarId>) {
+    let mut live: BTreeSet<VarId> = arranged.out.iter().copied().collect();
     // What steps before bind decides what a star must hand out to be joined; so stars are narrowed from the front.
     let mut bound: Vec<BTreeSet<VarId>> = vec![given.clone()];
-    for step in &block.steps {
+    for step in &arranged.steps {
         let mut vars = bound.last().cloned().unwrap_or_default();
-        op_vars(&step.op, &mut vars);
+        step_vars(&step.what, goals, &mut vars);
         bound.push(vars);
     }
-    for (step, before) in block.steps.iter_mut().zip(&bound).rev() {
+    for (step, before) in arranged.steps.iter_mut().zip(&bound).rev() {
         step.live = live.iter().copied().collect();
-        if let Op::Star(inner) = &mut step.op {
+        if let What::Star(own, inner) = &mut step.what {
             inner.out.retain(|var| live.contains(var) || before.contains(var));
-            mark_live(inner, &BTreeSet::new());
+            let own: Vec<&Goal> = own.iter().map(|at| goals[*at]).collect();
+            mark_live(inner, &own, &BTreeSet::new());
         }
-        op_vars(&step.op, &mut live);
+        step_vars(&step.what, goals, &mut live);
     }
 }
 
-fn op_vars(op: &Op, found: &mut BTreeSet<VarId>) {
+/// The variables that a step speaks of.
+fn step_vars(what: &What, goals: &[&Goal], found: &mut BTreeSet<VarId>) {
     let places = |places: &[Place], found: &mut BTreeSet<VarId>| {
         found.extend(places.iter().filter_map(|place| place.var()));
     };
-    match op {
-        Op::Match(goal) => places(&goal.places, found),
-        Op::Tuples(goal) => places(&goal.places, found),
-        Op::Known(known) => places(&known.places, found),
-        Op::Rule(call, _) => places(&call.args, found),
-        Op::Same(one, other) => places(&[*one, *other], found),
-        Op::Test(call) => found.extend(call.vars()),
-        Op::Bind(call, shape) => {
+    let goal = match what {
+        What::Goal(at, _) => goals[*at],
+        What::Star(_, inner) => return found.extend(&inner.out),
+        What::Leap(_, vars) => return found.extend(vars),
+    };
+    match goal {
+        Goal::Match(goal) => places(&goal.places, found),
+        Goal::Tuples(goal) => places(&goal.places, found),
+        Goal::Known(known) => places(&known.places, found),
+        Goal::Call(call) => places(&call.args, found),
+        Goal::Same(one, other) => places(&[*one, *other], found),
+        Goal::Test(call) => found.extend(call.vars()),
+        Goal::Bind(call, shape) => {
             found.extend(call.vars());
             shape_vars(shape, found);
         }
-        Op::Not { on, .. } | Op::Or { on, .. } => found.extend(on),
-        Op::Star(block) => found.extend(&block.out),
-        Op::Leap(_, vars) => found.extend(vars),
-        Op::Never => {}
+        Goal::Not { on, .. } | Goal::Or { on, .. } => found.extend(on),
+        Goal::Never(_) => {}
     }
 }

@@ -4,7 +4,7 @@
 //! the attribute's type; over a collection every constant stands for itself. A pattern whose constants no fact can have is
 //! no error: it never holds.
 
-use annals_storage::datom::{AttrId, EntityId, Pattern, T, Tag, ValueBound};
+use annals_storage::datom::{AttrId, EntityId, Pattern, T, Tag, Value, ValueBound};
 
 use super::goals::{Planner, Scope};
 use super::{Attr, Goal, Match, Place, Tuples};
@@ -89,10 +89,11 @@ impl Planner<'_> {
             }
         }
         let goal = Match { source, attr, places, low: None, high: None, count: 0, whole: 0 };
-        let count = match goal.pattern(self.pool) {
-            Some(pattern) => facts.count(&pattern)?,
-            None => return Ok(self.never(terms, scope)),
-        };
+        let Some(pattern) = goal.pattern(self.pool) else { return Ok(self.never(terms, scope)) };
+        if is_one(&goal) && !facts.is_history() {
+            return Ok(Goal::Match(Match { count: 1, whole: 1, ..goal }));
+        }
+        let count = facts.count(&pattern)?;
         let whole = match attr {
             Some(attr) if matches!(places[2], Place::Const(_)) => {
                 facts.count(&Pattern::attribute(attr.id))?
@@ -108,8 +109,15 @@ impl Planner<'_> {
             return Ok(Place::Const(self.pool.intern_edn(edn)));
         };
         let stored = resolve::stored(facts, attribute, edn)?;
-        Ok(stored.map_or(IMPOSSIBLE, |value| Place::Const(self.pool.intern_edn(&Edn::from(value)))))
+        let mut intern = |value: Value| value.with_ref(&mut Vec::new(), |v| self.pool.intern(v));
+        Ok(stored.map_or(IMPOSSIBLE, |value| Place::Const(intern(value))))
     }
+}
+
+/// True if no more than one fact can hold that matches, whatever the counts: such a goal comes first without a seek.
+fn is_one(goal: &Match) -> bool {
+    let is_const = |at: usize| matches!(goal.places[at], Place::Const(_));
+    goal.attr.is_some_and(|attr| (attr.unique && is_const(2)) || (!attr.many && is_const(0)))
 }
 
 /// What a constant becomes that no fact can match. A place of a goal is never blank where a constant was written.

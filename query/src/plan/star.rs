@@ -31,7 +31,7 @@ impl Planner<'_> {
     fn star_of(&self, center: VarId, pending: &[&Goal], bound: &BTreeSet<VarId>, rows: f64) -> Option<Star> {
         let mut goals: Vec<usize> =
             (0..pending.len()).filter(|at| entity(pending[*at]) == Some(center)).collect();
-        let shares = goals.iter().any(|at| !bound_by(std::slice::from_ref(pending[*at])).is_disjoint(bound));
+        let shares = goals.iter().any(|at| !bound_by([pending[*at]]).is_disjoint(bound));
         if goals.len() < 2 || !shares {
             return None;
         }

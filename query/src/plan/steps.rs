@@ -1,6 +1,5 @@
 //! What a plan is made of: places, goals (conditions without order) and steps (conditions in their order).
 
-use std::rc::Rc;
 use std::sync::Arc;
 
 use annals_storage::datom::{AttrId, Symbol, Tag};
@@ -232,7 +231,7 @@ pub enum Op {
     /// Joins with what patterns between these variables find together, all at once.
     Leap(Vec<Match>, Vec<VarId>),
     /// Joins with the answers of a rule.
-    Rule(RuleCall, Rc<Compiled>),
+    Rule(RuleCall, Arc<Compiled>),
     /// Joins with what is known.
     Known(Known),
     /// Drops all rows.
@@ -249,7 +248,7 @@ pub struct Step {
     /// How many rows the planner expects after it.
     pub estimate: f64,
     /// The variables that are still needed after it.
-    pub live: Vec<VarId>,
+    pub live: Arc<[VarId]>,
 }
 
 /// Steps in their order.

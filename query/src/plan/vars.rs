@@ -6,7 +6,7 @@ use super::{Argument, Callee, Goal, Invocation, Shape, VarId};
 use crate::ast::{Arg, Binding, Call, Clause, ClauseKind, Term, Var};
 
 /// The variables that a conjunction binds.
-pub fn bound_by(goals: &[Goal]) -> BTreeSet<VarId> {
+pub fn bound_by<'g>(goals: impl IntoIterator<Item = &'g Goal>) -> BTreeSet<VarId> {
     let mut bound = BTreeSet::new();
     for goal in goals {
         match goal {
@@ -25,9 +25,10 @@ pub fn bound_by(goals: &[Goal]) -> BTreeSet<VarId> {
 }
 
 /// Every variable that stands anywhere in these goals.
-pub fn mentioned(goals: &[Goal]) -> BTreeSet<VarId> {
-    let mut vars = bound_by(goals);
+pub fn mentioned<'g>(goals: impl IntoIterator<Item = &'g Goal>) -> BTreeSet<VarId> {
+    let mut vars = BTreeSet::new();
     for goal in goals {
+        vars.extend(bound_by([goal]));
         match goal {
             Goal::Test(call) | Goal::Bind(call, _) => vars.extend(call.vars()),
             Goal::Not { on, goals, .. } => vars.extend(on.iter().copied().chain(mentioned(goals))),

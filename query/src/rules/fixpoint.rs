@@ -1,10 +1,10 @@
 //! A program of rules run until nothing new comes: semi-naive, round by round.
 //!
-//! In each round every rule is run once for the rows that were new in the round before, as an ordinary block of steps
-//! that starts from them. What it derives is made distinct by datafrog, or compared with what is best so far ([`super::best`]). Cells are numbered within the evaluation, so
-//! that a row is a few 32-bit numbers.
-
-use datafrog::Iteration;
+//! In each round a rule is run for the rows that were new in the round before, if there are any, as an ordinary block of
+//! steps that starts from them. What it derives is made distinct by datafrog, or compared with what is best so far
+//! ([`super::best`]). A round looks only at relations that changed and at rules that start from them, so that a chain of
+//! thousands of rules costs as much a round as one. Cells are numbered within the evaluation, so that a row is a few 32-bit
+//! numbers.
 
 use super::best::BestRows;
 use super::packed::{Growing, growing};
@@ -22,6 +22,9 @@ use crate::run::{Run, join};
 
 /// What the number of a cell takes: the cell twice, in a list and as a key.
 const NUMBER_BYTES: usize = 3 * size_of::<Cell>();
+
+/// How many relations' bytes are added up in a round, nearly.
+const BYTES_EVERY: usize = 64;
 
 /// The rows of the program's answer, from these seeds.
 pub fn run(run: &mut Run<'_>, program: &Program, seeds: &Table) -> Result<Table> {
@@ -45,8 +48,11 @@ pub(crate) fn not_monotone() -> Error {
 
 struct Evaluation<'p> {
     program: &'p Program,
-    iteration: Iteration,
     relations: Vec<Held>,
+    /// The rules that start from each relation.
+    starting: Vec<Vec<usize>>,
+    /// Relations that rows were added to since the last round began, or that had new ones in it.
+    touched: Vec<usize>,
     numbers: Numbers,
 }
 
@@ -58,16 +64,30 @@ enum Held {
     Best(BestRows),
 }
 
+impl Held {
+    fn new(relation: &Relation) -> Held {
+        match relation.best {
+            // A relation without columns still has to tell no row from one: it gets a column that is always the same.
+            None => Held::Set(growing(relation.width.max(1))),
+            Some(best) => Held::Best(BestRows::new(relation.width, best)),
+        }
+    }
+
+    /// Begins the next round; false if nothing is new in it.
+    fn changed(&mut self) -> bool {
+        match self {
+            Held::Set(rows) => rows.changed(),
+            Held::Best(rows) => rows.changed(),
+        }
+    }
+}
+
 impl<'p> Evaluation<'p> {
     fn new(program: &'p Program) -> Evaluation<'p> {
-        let mut iteration = Iteration::new();
-        // A relation without columns still has to tell no row from one: it gets a column that is always the same.
-        let held = |relation: &Relation| match relation.best {
-            None => Held::Set(growing(&mut iteration, relation.width.max(1))),
-            Some(best) => Held::Best(BestRows::new(relation.width, best)),
-        };
-        let relations = program.relations.iter().map(held).collect();
-        Evaluation { program, iteration, relations, numbers: Numbers::default() }
+        let relations = program.relations.iter().map(Held::new).collect();
+        let mut starting = vec![Vec::new(); program.relations.len()];
+        program.rules.iter().enumerate().for_each(|(at, rule)| starting[rule.delta].push(at));
+        Evaluation { program, relations, starting, touched: Vec::new(), numbers: Numbers::default() }
     }
 
     fn run(&mut self, run: &mut Run<'_>, seeds: &Table) -> Result<Table> {
@@ -80,38 +100,37 @@ impl<'p> Evaluation<'p> {
             self.derive(&rule.head, &found, run.pool, run.meter)?;
         }
         let takes_best = self.program.relations.iter().any(|relation| relation.best.is_some());
+        let widest = self.program.relations.iter().map(|relation| relation.width).max().unwrap_or(0);
         let mut answer = vec![ColumnBuilder::default(); self.program.relations[self.program.answer].width];
         let (mut rows, mut total) = (0, 0);
         let mut held = run.meter.hold(0)?;
-        while self.changed() {
-            let recent: Vec<Table> = (0..self.relations.len()).map(|at| self.recent(at)).collect();
-            let new_rows = recent.iter().map(|table| table.rows).sum::<usize>();
+        let mut known_bytes = 0;
+        for round in 0_usize.. {
+            let recent = self.next_round();
+            if recent.is_empty() {
+                break;
+            }
+            let new_rows = recent.iter().map(|(_, table)| table.rows).sum::<usize>();
             total += new_rows;
             run.rounds = (run.rounds.0 + 1, run.rounds.1 + new_rows as u64);
             run.meter.check(total)?;
-            held.become_bytes(run.meter, self.bytes(run, total))?;
-            for (at, table) in recent.iter().enumerate() {
-                if self.program.relations[at].is_read || takes_best {
-                    run.known[at].append(table);
+            // Of very many relations the bytes are added up now and then.
+            if round.is_multiple_of(1 + run.known.len() / BYTES_EVERY) {
+                known_bytes = run.known.iter().map(Grown::bytes).sum();
+            }
+            let own = total * widest * size_of::<u32>() + self.numbers.count() * NUMBER_BYTES;
+            held.become_bytes(run.meter, own + known_bytes)?;
+            for (at, table) in &recent {
+                if self.program.relations[*at].is_read || takes_best {
+                    run.known[*at].append(table);
+                }
+                if *at == self.program.answer {
+                    let columns = answer.iter_mut().zip(&table.columns);
+                    columns.for_each(|(builder, column)| builder.append(column, table.rows));
+                    rows += table.rows;
                 }
             }
-            let new = &recent[self.program.answer];
-            answer
-                .iter_mut()
-                .zip(&new.columns)
-                .for_each(|(builder, column)| builder.append(column, new.rows));
-            rows += new.rows;
-            for rule in &self.program.rules {
-                let delta = &recent[rule.delta];
-                if delta.rows == 0 {
-                    continue;
-                }
-                let start = join::matching(delta, &rule.places, run.meter)?.deduplicated(run.meter)?;
-                if start.rows > 0 {
-                    let found = run.block(&rule.block, start)?;
-                    self.derive(&rule.head, &found, run.pool, run.meter)?;
-                }
-            }
+            self.apply(run, &recent)?;
         }
         if takes_best {
             self.settle(run)?;
@@ -123,15 +142,33 @@ impl<'p> Evaluation<'p> {
         Ok(Table { vars: Vec::new(), columns, rows, distinct: true })
     }
 
-    /// Begins the next round; false if the last brought nothing.
-    fn changed(&mut self) -> bool {
-        let mut changed = self.iteration.changed();
-        for relation in &mut self.relations {
-            if let Held::Best(best) = relation {
-                changed |= best.changed();
+    /// Begins the next round: the relations that have new rows, with those.
+    fn next_round(&mut self) -> Vec<(usize, Table)> {
+        let mut changed = std::mem::take(&mut self.touched);
+        changed.sort_unstable();
+        changed.dedup();
+        changed.retain(|at| self.relations[*at].changed());
+        self.touched.clone_from(&changed);
+        changed.into_iter().map(|at| (at, self.recent(at))).collect()
+    }
+
+    /// Runs the rules that start from new rows.
+    fn apply(&mut self, run: &mut Run<'_>, recent: &[(usize, Table)]) -> Result<()> {
+        let mut rules: Vec<(usize, &Table)> = Vec::new();
+        for (at, table) in recent {
+            rules.extend(self.starting[*at].iter().map(|rule| (*rule, table)));
+        }
+        // In the order of the program, so that the rows of an answer come in one order.
+        rules.sort_unstable_by_key(|(rule, _)| *rule);
+        for (at, delta) in rules {
+            let rule = &self.program.rules[at];
+            let start = join::matching(delta, &rule.places, run.meter)?.deduplicated(run.meter)?;
+            if start.rows > 0 {
+                let found = run.block(&rule.block, start)?;
+                self.derive(&rule.head, &found, run.pool, run.meter)?;
             }
         }
-        changed
+        Ok(())
     }
 
     /// Makes sure that the best values are those that the rules give from nothing but the best: where a worse value
@@ -146,7 +183,7 @@ impl<'p> Evaluation<'p> {
                     run.known[at].append(&self.table(at, &best.all()));
                     Held::Best(BestRows::new(relation.width, best.best()))
                 }
-                Held::Set(_) => Held::Set(growing(&mut self.iteration, relation.width.max(1))),
+                Held::Set(_) => Held::new(relation),
             });
         }
         std::mem::swap(&mut self.relations, &mut again);
@@ -168,14 +205,6 @@ impl<'p> Evaluation<'p> {
             _ => true,
         });
         if agrees { Ok(()) } else { Err(not_monotone()) }
-    }
-
-    /// What is held between two rounds, so many rows having been new so far.
-    fn bytes(&self, run: &Run<'_>, rows: usize) -> usize {
-        let widest = self.program.relations.iter().map(|relation| relation.width).max().unwrap_or(0);
-        let packed = rows * widest * size_of::<u32>();
-        let numbers = self.numbers.count() * NUMBER_BYTES;
-        packed + numbers + run.known.iter().map(Grown::bytes).sum::<usize>()
     }
 
     /// The rows of a relation that are new in this round.
@@ -244,6 +273,7 @@ impl<'p> Evaluation<'p> {
     }
 
     fn hold(&mut self, relation: usize, cells: &[u32], pool: &Pool) {
+        self.touched.push(relation);
         let edn = |number: u32| pool.edn(self.numbers.cell(number));
         match &mut self.relations[relation] {
             Held::Set(rows) => rows.insert(cells),

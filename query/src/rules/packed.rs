@@ -7,7 +7,8 @@
 //! ```
 //!
 //! Packing keeps rows apart, so a relation of packed rows is a set of rows. datafrog is given what it is best at: it
-//! holds what is stable, finds what is new, and promotes it once a round.
+//! holds what is stable, finds what is new, and promotes it once a round. Each relation is an iteration of its own, so that a
+//! round costs nothing for those to which nothing happens.
 
 use datafrog::{Iteration, Relation, Variable};
 
@@ -52,13 +53,24 @@ pub trait Growing {
     /// Adds rows, one after the other in `cells`; they are seen from the next round on, if they are new.
     fn insert(&self, cells: &[u32]);
 
+    /// Begins the next round; false if nothing is new in it. Need not be called while nothing is and nothing was.
+    fn changed(&mut self) -> bool;
+
     /// The rows that are new in this round, one after the other.
     fn recent(&self) -> Vec<u32>;
 }
 
 struct Rows<P: Packed> {
     width: usize,
+    iteration: Iteration,
     variable: Variable<P>,
+}
+
+impl<P: Packed> Rows<P> {
+    fn new(width: usize) -> Rows<P> {
+        let mut iteration = Iteration::new();
+        Rows { width, variable: iteration.variable("rows"), iteration }
+    }
 }
 
 impl<P: Packed> Growing for Rows<P> {
@@ -69,6 +81,10 @@ impl<P: Packed> Growing for Rows<P> {
         self.variable.insert(Relation { elements });
     }
 
+    fn changed(&mut self) -> bool {
+        self.iteration.changed()
+    }
+
     fn recent(&self) -> Vec<u32> {
         let recent = self.variable.recent.borrow();
         let mut cells = Vec::with_capacity(recent.len() * self.width);
@@ -77,12 +93,12 @@ impl<P: Packed> Growing for Rows<P> {
     }
 }
 
-/// A relation of so many columns (at least one) in an iteration.
-pub fn growing(iteration: &mut Iteration, width: usize) -> Box<dyn Growing> {
+/// A relation of so many columns, at least one.
+pub fn growing(width: usize) -> Box<dyn Growing> {
     match width {
-        1 | 2 => Box::new(Rows::<u64> { width, variable: iteration.variable("rows") }),
-        3 | 4 => Box::new(Rows::<u128> { width, variable: iteration.variable("rows") }),
-        _ => Box::new(Rows::<Box<[u32]>> { width, variable: iteration.variable("rows") }),
+        1 | 2 => Box::new(Rows::<u64>::new(width)),
+        3 | 4 => Box::new(Rows::<u128>::new(width)),
+        _ => Box::new(Rows::<Box<[u32]>>::new(width)),
     }
 }
 
@@ -93,14 +109,13 @@ mod tests {
     #[test]
     fn rows_of_every_width_come_back_once() {
         for width in 1..=6usize {
-            let mut iteration = Iteration::new();
-            let rows = growing(&mut iteration, width);
+            let mut rows = growing(width);
             let row: Vec<u32> = (0..width as u32).map(|cell| u32::MAX - cell).collect();
             rows.insert(&[row.clone(), vec![0; width], row.clone()].concat());
-            assert!(iteration.changed());
+            assert!(rows.changed());
             assert_eq!(rows.recent(), [vec![0; width], row.clone()].concat(), "width {width}");
             rows.insert(&row);
-            assert!(!iteration.changed(), "a known row is not new");
+            assert!(!rows.changed(), "a known row is not new");
         }
     }
 }

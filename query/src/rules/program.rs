@@ -282,15 +282,15 @@ fn demanded_body(
     let given = |places: &[usize]| places.iter().map(|place| body.head[*place]).collect::<Vec<_>>();
     let start = given(&asked[at].given);
     let mut bound: BTreeSet<VarId> = start.iter().copied().collect();
-    let (_, order) =
-        planner.arranged(calls_as_known(planner, root, &body.goals), &bound, &body.head, ROWS)?;
+    let known = calls_as_known(planner, root, &body.goals);
+    let arranged = planner.arrange(&known.iter().collect::<Vec<_>>(), &bound, &body.head, ROWS)?;
     let demand = Known {
         relation: asked[at].demand,
         places: start.into_iter().map(Place::Var).collect(),
         required: 0,
     };
     let mut goals = vec![Goal::Known(demand)];
-    for next in order {
+    for next in arranged.order() {
         let goal = &body.goals[next];
         match goal {
             Goal::Call(call) if is_member(planner, &root.name, &call.name) => {
@@ -307,7 +307,7 @@ fn demanded_body(
             }
             goal => goals.push(goal.clone()),
         }
-        bound.extend(bound_by(std::slice::from_ref(goal)));
+        bound.extend(bound_by([goal]));
     }
     let head =
         Head { relation: asked[at].answers, places: body.head.iter().map(|var| Place::Var(*var)).collect() };

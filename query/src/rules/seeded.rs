@@ -222,6 +222,7 @@ mod tests {
             options: PlanOptions::default(),
             depth: 0,
             lead: None,
+            sampled: false,
         };
         let mut shapes = HashMap::new();
         for rule in all {

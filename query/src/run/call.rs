@@ -73,7 +73,7 @@ pub fn each_row(
     let context = Context {
         inputs,
         allow: &|rows| meter.check(rows),
-        answer: &|query, inputs| crate::answer(query, inputs, meter, options),
+        answer: &|query, inputs| crate::answer(query, inputs, meter, options, None),
     };
     let columns = columns(invocation, table);
     let handed: Vec<_> = invocation.args.iter().map(|arg| handed(run, arg)).collect();

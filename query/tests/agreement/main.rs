@@ -8,6 +8,7 @@ mod best;
 mod calls;
 mod extremes;
 mod generate;
+mod kept;
 mod limits;
 mod pulled;
 mod random;

@@ -5,8 +5,10 @@
 //! twice. Nothing here asks the database anything but the names of what it shows.
 
 pub mod cell;
+pub mod commands;
 pub mod datoms;
 pub mod report;
+pub mod requests;
 pub mod schema;
 pub mod table;
 mod words;

@@ -17,7 +17,11 @@ pub fn print(report: &TxReport, durable: bool, style: &Style, out: &mut dyn Writ
         return shown.print(style, None, out);
     }
     let added = report.datoms.iter().filter(|datom| datom.added).count();
-    let verb = if durable { "written" } else { "what if" };
+    let verb = match (report.replayed, durable) {
+        (true, _) => "replayed",
+        (false, true) => "written",
+        (false, false) => "what if",
+    };
     let instant = cell::bare(&Edn::Inst(report.instant));
     writeln!(out, "{verb}: t {}, {instant}, +{added} -{}", report.t, report.datoms.len() - added)?;
     let sheet = datoms::changes(&report.db_after, &report.datoms);
@@ -35,14 +39,18 @@ fn map(report: &TxReport) -> Shown {
     let tempids =
         report.tempids.iter().map(|(name, e)| (Edn::string(name.as_str()), Edn::from(*e))).collect();
     let sheet = datoms::sheet(&report.db_after, &report.datoms);
+    // Said only where it is so, like all that is rare.
+    let replayed = report.replayed.then_some(("replayed", Edn::Bool(true)));
     let entries = [
-        ("db-before", basis(report.db_before.basis_t())),
-        ("db-after", basis(report.db_after.basis_t())),
+        // Told by t, for a report that is told again has views of a later basis.
+        ("db-before", basis(report.t.saturating_sub(1))),
+        ("db-after", basis(report.t)),
         ("t", Edn::Int(report.t as i64)),
         ("tx", Edn::from(report.tx)),
         ("instant", Edn::Inst(report.instant)),
         ("tempids", Edn::Map(tempids)),
         ("datoms", Edn::Vector(sheet.rows.into_iter().map(Edn::Vector).collect())),
     ];
-    Shown::Value(Edn::Map(entries.into_iter().map(|(key, value)| (Edn::keyword(key), value)).collect()))
+    let entries = entries.into_iter().chain(replayed);
+    Shown::Value(Edn::Map(entries.map(|(key, value)| (Edn::keyword(key), value)).collect()))
 }

@@ -23,17 +23,33 @@ pub fn sheet(attributes: &[AttributeInfo], only: Option<&str>) -> Result<Sheet> 
 }
 
 fn row(info: &AttributeInfo) -> Vec<Edn> {
-    let flags = [(info.component, "component"), (info.indexed, "index"), (info.no_history, "no-history")];
-    let flags: Vec<&str> = flags.iter().filter(|(on, _)| *on).map(|(_, name)| *name).collect();
+    let flags = [
+        (info.component, "component"),
+        (info.indexed, "index"),
+        (info.no_history, "no-history"),
+        (info.filling, "filling"),
+    ];
+    let mut also: Vec<String> =
+        flags.iter().filter(|(on, _)| *on).map(|(_, name)| (*name).to_owned()).collect();
+    also.extend(info.tuple.iter().map(members));
+    also.extend(info.preds.iter().map(|pred| format!("if {pred}")));
     vec![
         Edn::Keyword(info.ident.clone()),
         Edn::symbol(info.value_type.name()),
         Edn::symbol(if info.many { "many" } else { "one" }),
         Edn::string(info.unique.as_ref().map_or("", |unique| unique.name())),
-        Edn::string(flags.join(" ")),
+        Edn::string(also.join(" ")),
         Edn::Int(info.count as i64),
         Edn::string(info.doc.as_deref().unwrap_or_default()),
     ]
+}
+
+/// What tuples are made of: `of [:a/x :a/y]`.
+fn members(shape: &Edn) -> String {
+    match shape {
+        Edn::Map(parts) => parts.values().map(|members| format!("of {members}")).collect(),
+        other => format!("of {other}"),
+    }
 }
 
 fn unknown(attributes: &[AttributeInfo], name: &str) -> Problem {
@@ -63,10 +79,28 @@ mod tests {
             component: false,
             indexed: true,
             no_history: false,
+            preds: Vec::new(),
+            tuple: None,
+            filling: false,
             doc: None,
             system,
             count: 3,
         }
+    }
+
+    #[test]
+    fn what_else_is_said_of_an_attribute_is_told() {
+        let shape =
+            [(Edn::keyword("db/tupleAttrs"), Edn::Vector(vec![Edn::keyword("a/x"), Edn::keyword("a/y")]))];
+        let both = AttributeInfo {
+            value_type: Tag::Tuple,
+            tuple: Some(Edn::Map(shape.into())),
+            filling: true,
+            preds: vec![annals::Symbol::new("even?"), annals::Symbol::new("a/small")],
+            ..attribute("a/both", false)
+        };
+        let rows = sheet(&[both], None).expect("it is chosen").rows;
+        assert_eq!(rows[0][4], Edn::string("index filling of [:a/x :a/y] if even? if a/small"));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::io::Write;
 
 use super::entry::Argument;
-use super::{Flow, Session, housekeeping, looking, tour, viewing};
+use super::{Flow, Session, calling, housekeeping, looking, tour, viewing};
 use crate::problem::{Problem, Result};
 use annals::suggest::nearest;
 
@@ -42,7 +42,7 @@ const fn forms(name: &'static str, usage: &'static str, about: &'static str, run
 }
 
 /// Every command, in the order of `.help`.
-pub const ALL: [Command; 31] = [
+pub const ALL: [Command; 35] = [
     words("help", "[COMMAND]", "what can be typed", housekeeping::help),
     words("tutorial", "[STEP | restart]", "a short guided tour; again for the next step", tour::run),
     words("schema", "[NAMESPACE | ATTRIBUTE]", "the attributes", looking::schema),
@@ -54,6 +54,9 @@ pub const ALL: [Command; 31] = [
     words("now", "", "look at the present again: no as-of, no since, no history", viewing::now),
     forms("with", "TRANSACTION", "try a transaction without writing it", viewing::with),
     words("drop", "", "leave what was tried by .with", viewing::drop),
+    forms("command", "NAME {ARGUMENT…} [KEY]", "run a command of the database", calling::command),
+    words("commands", "", "the commands there are, and what they take", calling::commands),
+    words("requests", "[KEY]", "what became of requests that had a key", calling::requests),
     words("log", "[FROM [TO]]", "transactions, the last ones or from one to before another", looking::log),
     words("tx", "T | INSTANT", "what a transaction did", looking::tx),
     words("diff", "T1 T2", "what differs between two moments", looking::diff),
@@ -87,6 +90,12 @@ pub const ALL: [Command; 31] = [
     words("sample", "git | git-small", "load a bundled sample into an empty database", housekeeping::sample),
     words("open", "STORAGE [NAME]", "open another storage", housekeeping::open),
     words("db", "[NAME | create NAME]", "list the databases, or go to one", housekeeping::db),
+    words(
+        "fork",
+        "NAME [T | INSTANT]",
+        "make a database that shares the past of this one, and go there",
+        housekeeping::fork,
+    ),
     words("quit", "", "leave; so does Ctrl-D", housekeeping::quit),
     words("exit", "", "leave", housekeeping::quit),
 ];

@@ -13,12 +13,14 @@ pub struct Names {
     pub attributes: Vec<String>,
     /// Other entities' idents, with their colon.
     pub idents: Vec<String>,
+    /// Commands, with their colon.
+    pub commands: Vec<String>,
     /// Databases of the storage.
     pub databases: Vec<String>,
 }
 
 /// The parts of a query that are keywords.
-const PARTS: [&str; 16] = [
+const PARTS: [&str; 17] = [
     ":find",
     ":in",
     ":with",
@@ -34,6 +36,7 @@ const PARTS: [&str; 16] = [
     ":db/retract",
     ":db/retractEntity",
     ":db/cas",
+    ":db/command",
     ":xform",
 ];
 
@@ -61,6 +64,7 @@ fn argument(command: &str, before: &str, names: &Names) -> (usize, Vec<String>) 
         (start, all.filter(|name| name.starts_with(&before[start..])).collect())
     };
     let words = |all: &[&str]| of(&mut all.iter().map(|&name| name.to_owned()));
+    let is_first = before.split_whitespace().count() <= 1 + usize::from(start < before.len());
     match command {
         "format" => of(&mut Format::ALL.iter().map(|format| format.name().to_owned())),
         "timing" | "history" => words(&["on", "off"]),
@@ -68,8 +72,11 @@ fn argument(command: &str, before: &str, names: &Names) -> (usize, Vec<String>) 
         "db" => of(&mut names.databases.iter().cloned()),
         "sample" => words(&crate::sample::NAMES),
         "help" => of(&mut commands::ALL.iter().map(|command| command.name.to_owned())),
-        "datoms" if before.split_whitespace().count() <= 1 + usize::from(start < before.len()) => {
-            words(&["eavt", "aevt", "avet", "vaet"])
+        "datoms" if is_first => words(&["eavt", "aevt", "avet", "vaet"]),
+        // With or without the colon.
+        "command" if is_first && before[start..].starts_with(':') => of(&mut names.commands.iter().cloned()),
+        "command" if is_first => {
+            of(&mut names.commands.iter().map(|name| name.trim_start_matches(':').to_owned()))
         }
         "schema" => of(&mut names.attributes.iter().cloned()),
         name if commands::find(name).is_some_and(|command| command.takes == Takes::Forms) => {
@@ -138,6 +145,7 @@ mod tests {
         Names {
             attributes: vec![":file/dir".into(), ":file/path".into(), ":file/size".into()],
             idents: vec![":release.type/album".into()],
+            commands: vec![":bank/open".into(), ":bank/transfer".into()],
             databases: vec!["main".into(), "music".into()],
         }
     }
@@ -157,6 +165,10 @@ mod tests {
         check(".datoms a", 8, &["aevt", "avet"]);
         check(".datoms aevt :file/s", 13, &[":file/size"]);
         check(".history o", 9, &["on", "off"]);
+        check(".command bank/t", 9, &["bank/transfer"]);
+        check(".command :bank/", 9, &[":bank/open", ":bank/transfer"]);
+        check(".command bank/open {:file/s", 20, &[":file/size"]);
+        check(".req", 0, &[".requests"]);
         check(".nothing x", 0, &[]);
     }
 

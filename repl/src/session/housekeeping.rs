@@ -15,6 +15,7 @@ use crate::present::{Format, Shown};
 use crate::problem::{Problem, Result};
 use crate::sample as samples;
 use crate::settings::on_or_off;
+use crate::verbs;
 use crate::verbs::import::Progressing;
 use crate::view::View;
 use annals::suggest::did_you_mean;
@@ -174,6 +175,19 @@ pub(super) fn db(session: &mut Session, argument: Argument<'_>, out: &mut dyn Wr
         _ => return Err(misused("db", argument)),
     };
     session.conn = conn;
+    at_home(session, out)
+}
+
+/// `.fork NAME [T | INSTANT]`
+pub(super) fn fork(session: &mut Session, argument: Argument<'_>, out: &mut dyn Write) -> Result<Flow> {
+    let (name, at) = match argument.words().as_slice() {
+        [name] => (*name, None),
+        [name, at] => (*name, Some(*at)),
+        _ => return Err(misused("fork", argument)),
+    };
+    let fork = verbs::fork::of(&session.conn, name, at)?;
+    session.remark(out, &verbs::fork::told(&session.conn, &fork))?;
+    session.conn = fork;
     at_home(session, out)
 }
 

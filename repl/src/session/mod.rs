@@ -2,8 +2,9 @@
 //!
 //! [`Session::eval`] takes one entry and prints its answer; it knows no terminal, so that scripts, pipes and tests
 //! use it as the editor does. How an entry is read is in `entry`, what a command does in `looking` (at facts),
-//! `viewing` (choosing moments) and `housekeeping`; line editing is in `editor`.
+//! `viewing` (choosing moments), `calling` (the database's own commands) and `housekeeping`; line editing is in `editor`.
 
+mod calling;
 pub mod commands;
 pub mod complete;
 pub mod editor;
@@ -27,7 +28,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 use annals::edn::Form;
-use annals::{Answer, Arg, Budget, Category, Connection, Db, Edn, Options, Question, Store};
+use annals::{Answer, Arg, Budget, Category, Connection, Db, Edn, Options, Question, Store, TxRequest};
 
 use crate::import::Watch;
 use crate::present::{Shown, Style, report};
@@ -226,6 +227,11 @@ impl Session {
     }
 
     fn transact(&mut self, data: Argument<'_>, out: &mut dyn Write) -> Result<()> {
+        self.carry_out(TxRequest::from(data.text), data.offset, out)
+    }
+
+    /// Writes; the text of the request begins `offset` bytes into the entry.
+    fn carry_out(&mut self, request: TxRequest, offset: usize, out: &mut dyn Write) -> Result<()> {
         if self.what_if.is_some() {
             let problem = Problem::new(
                 Category::Conflict,
@@ -236,8 +242,8 @@ impl Session {
                 problem.hint("`.with` tries more on top of it, `.drop` goes back to what was written")
             );
         }
-        let (report, took) = timed(|| self.conn.transact(data.text));
-        let report = report.map_err(|error| Problem::from(error).shifted(data.offset))?;
+        let (report, took) = timed(|| self.conn.transact(request));
+        let report = report.map_err(|error| Problem::from(error).shifted(offset))?;
         report::print(&report, true, &self.style, out)?;
         if self.style.timing && self.remarks {
             writeln!(out, "{}", crate::present::duration(took))?;
@@ -270,7 +276,13 @@ impl Session {
         attributes.sort();
         let mut idents: Vec<String> = db.idents().iter().map(|(ident, _)| ident.to_string()).collect();
         idents.sort();
-        Names { attributes, idents, databases: self.store.databases().unwrap_or_default() }
+        let commands = db.commands().unwrap_or_default();
+        Names {
+            attributes,
+            idents,
+            commands: commands.iter().map(|command| command.name.to_string()).collect(),
+            databases: self.store.databases().unwrap_or_default(),
+        }
     }
 }
 

@@ -184,6 +184,57 @@ fn commands_look_at_facts() {
     assert_eq!(says(&mut session, ".db"), "[\"main\"]");
 }
 
+const SHOP: &str = r#"[
+  {:db/ident :shop/name :db/valueType :db.type/string :db/cardinality :db.cardinality/one}
+  {:db/ident :shop/open :db/doc "Opens a shop" :db.command/args "{:name :string}"
+   :db/fn "{:in [?name] :where [[(!= ?name \"\")]] :tx [{:db/id \"shop\" :shop/name ?name}]}"}]"#;
+
+#[test]
+fn commands_of_the_database_are_run_once_under_a_key() {
+    let mut session = session();
+    assert_eq!(says(&mut session, ".commands"), "[]");
+    says(&mut session, SHOP);
+    let all = says(&mut session, ".commands");
+    assert!(all.contains(":command :shop/open") && all.contains(":takes {:name :string}"), "{all}");
+    assert_eq!(session.completions().commands, [":shop/open"]);
+    let first = says(&mut session, ".command shop/open {:name \"Tea\"} \"k 1\"");
+    assert!(first.contains(":t 2") && !first.contains(":replayed"), "{first}");
+    let again = says(&mut session, ".command :shop/open {:name \"Tea\"} \"k 1\"");
+    assert!(again.contains(":t 2") && again.contains(":replayed true"), "{again}");
+    assert!(again.contains(":db-after {:basis-t 2}") && again.contains(":db-before {:basis-t 1}"), "{again}");
+    assert_eq!(session.prompt(), "main@2> ");
+    let refused = tried(&mut session, ".command shop/open {:name 7} \"k2\"").expect_err("it is no text");
+    assert_eq!(refused.keyword(), "db.error/invalid-arguments");
+    let listed = says(&mut session, ".requests");
+    assert_eq!(listed.matches(":key").count(), 2, "{listed}");
+    assert!(
+        says(&mut session, ".requests k 1").contains(":command :shop/open, :key \"k 1\", :state :committed")
+    );
+    assert!(says(&mut session, ".requests k2").contains(":keyword :db.error/invalid-arguments"));
+    let unknown = tried(&mut session, ".requests k3").expect_err("there is none");
+    assert_eq!((unknown.keyword(), unknown.span()), ("db.error/unknown-request", Some(10..12)));
+}
+
+#[test]
+fn a_command_that_is_not_there_or_not_right_is_pointed_at() {
+    let mut session = session();
+    says(&mut session, SHOP);
+    for (text, place, hint) in [
+        (".command shop/opn {}", "shop/opn", "shop/open"),
+        (".command shop/open {:nam \"x\"}", ":nam", ":db.command/args"),
+        (".command shop/open {} k", "k", "usage"),
+        (".command \"shop/open\"", "\"shop/open\"", "usage"),
+        (".commands all", "all", "usage"),
+    ] {
+        let problem = tried(&mut session, text).expect_err("it is wrong");
+        assert_eq!(problem.span().map(|at| &text[at]), Some(place), "{text}: {problem}");
+        assert!(problem.hint_text().is_some_and(|told| told.contains(hint)), "{text}: {problem}");
+    }
+    says(&mut session, ".with [{:shop/name \"Tea\"}]");
+    let problem = tried(&mut session, ".command shop/open {:name \"x\"}").expect_err("nothing is written");
+    assert_eq!(problem.keyword(), "repl.error/what-if");
+}
+
 #[test]
 fn a_difference_has_two_directions() {
     let mut session = with_sample("git-small");
@@ -250,6 +301,18 @@ fn scripts_are_read_and_do_not_call_themselves_for_ever() {
     std::fs::write(&path, "\n[:find\n").expect("a file");
     let problem = tried(&mut session, &format!(".read {}", path.display())).expect_err("it is open");
     assert!(problem.to_string().contains("a.edn:2: "), "{problem}");
+}
+
+#[test]
+fn a_session_goes_on_in_a_fork() {
+    let mut session = session();
+    says(&mut session, "[{:db/ident :rank/mate}]");
+    says(&mut session, "[{:db/ident :rank/cook}]");
+    says(&mut session, ".fork trial 1");
+    assert_eq!((session.connection().name(), session.connection().db().basis_t()), ("trial", 1));
+    assert_eq!(says(&mut session, "[:find ?e . :where [?e :db/ident :rank/cook]]"), "nil");
+    assert_eq!(tried(&mut session, ".fork main").expect_err("taken").keyword(), "db.error/db-exists");
+    assert_eq!(tried(&mut session, ".fork a b c").expect_err("too much").exit_status(), 2);
 }
 
 #[test]

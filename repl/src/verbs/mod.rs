@@ -1,5 +1,7 @@
 //! The one-shot commands, for scripts: each opens a storage, does one thing, prints it and ends.
 
+pub mod command;
+pub mod fork;
 pub mod import;
 pub mod look;
 pub mod pull;
@@ -8,6 +10,7 @@ pub mod repl;
 pub mod serve;
 pub mod transact;
 pub mod upkeep;
+mod write;
 
 use std::io::{BufWriter, Read, Write};
 use std::path::{Path, PathBuf};
@@ -46,7 +49,7 @@ fn shifted<const N: usize>(
     storage: Option<String>,
     rest: [Option<String>; N],
 ) -> (Option<String>, [Option<String>; N]) {
-    let is_text = |text: &String| text == "-" || text.trim_start().starts_with(['[', '{']);
+    let is_text = |text: &String| text == "-" || text.trim_start().starts_with(['[', '{', ':']);
     if !storage.as_ref().is_some_and(is_text) || rest.last().is_some_and(Option::is_some) {
         return (storage, rest);
     }
@@ -112,6 +115,7 @@ mod tests {
         check(["a.db", "[*]", "17"], ("a.db", ["[*]", "17"]));
         check(["[*]", "17", ""], ("", ["[*]", "17"]));
         check(["a.db", "[*]", ""], ("a.db", ["[*]", ""]));
+        check([":bank/open", "{}", ""], ("", [":bank/open", "{}"]));
         let [storage, query] = words(["[:find ?e]", ""]);
         assert_eq!(shifted(storage.clone(), [query]), (None, [storage]));
     }

@@ -52,6 +52,14 @@ fn attribute_doc(attribute: AttributeInfo) -> Doc {
         ("no-history", flag(attribute.no_history)),
         ("count", attribute.count.into()),
     ];
+    if !attribute.preds.is_empty() {
+        let preds = attribute.preds.into_iter().map(Edn::Symbol).collect();
+        fields.push(("preds", Edn::Vector(preds).into()));
+    }
+    if attribute.filling {
+        fields.push(("filling", flag(true)));
+    }
+    fields.extend(attribute.tuple.map(|tuple| ("tuple", tuple.into())));
     fields.extend(attribute.unique.map(|unique| ("unique", Edn::Keyword(unique).into())));
     fields.extend(attribute.doc.map(|doc| ("doc", Doc::text(doc))));
     Doc::Map(fields)
@@ -67,7 +75,8 @@ pub(crate) fn delete(ask: &Ask) -> Result<Reply, Problem> {
     Ok(Reply::doc(Doc::Map(vec![("deleted", Doc::text(name))])))
 }
 
-fn description(db: &Db) -> Result<Doc, Problem> {
+/// What `describe` tells of a database.
+pub(crate) fn description(db: &Db) -> Result<Doc, Problem> {
     let instant = db.instant_of(db.basis_t())?.map_or(Edn::Nil, Edn::Inst);
     let attributes = db.schema().iter().filter(|attribute| !attribute.system).count() as u64;
     Ok(Doc::Map(vec![

@@ -1,7 +1,7 @@
 //! The inputs of a query: which database is the first, where the rules go, and which inputs are views.
 //!
 //! The database that the path names is the first input of every query that takes one first. But if the request gives
-//! as many inputs as the query has, the first of them a view of a database or a collection, that one takes its place.
+//! as many inputs as the query has, the first of them takes its place.
 //! Any input may be a view of the path's database, or of another database of this store: `#annals/db {:as-of 7}`.
 
 use annals::edn::{Form, FormKind};
@@ -30,8 +30,7 @@ impl Inputs {
     ) -> Result<Inputs, Problem> {
         let names = names(query);
         let given = args.len() + usize::from(rules.is_some());
-        let names_first = args.first().is_some_and(can_be_source) && given == names.len().max(1);
-        let over_path = wants_db && !names_first;
+        let over_path = wants_db && given != names.len().max(1);
         if let Some(rules) = rules {
             let place = names.iter().position(|name| name.as_atom() == Some(&Edn::symbol("%")));
             let at = place.ok_or_else(no_place)?.saturating_sub(usize::from(over_path));
@@ -73,14 +72,6 @@ impl Inputs {
 }
 
 const VIEW: &str = "annals/db";
-
-fn can_be_source(edn: &Edn) -> bool {
-    match edn {
-        Edn::Tagged(tag, _) => tag.as_str() == VIEW,
-        Edn::List(_) | Edn::Vector(_) | Edn::Set(_) => true,
-        _ => false,
-    }
-}
 
 fn view_of(ask: &Ask, now: &Db, view: &Edn) -> Result<Lens, Problem> {
     match Moment::of_argument(view)? {
@@ -134,7 +125,8 @@ mod tests {
         check("[:find ?e :where [?e :a]]", "[[[1 :a]]]", None, (false, "[[[1 :a]]]"));
         check("[:find ?e :in $x $y :where [$x ?e] [$y ?e]]", "[[[1]] [[1]]]", None, (false, "[[[1]] [[1]]]"));
         check("[:find ?e :in $ [?v ...] :where [?e :a ?v]]", "[[1 2]]", None, (true, "[[1 2]]"));
-        check("[:find ?e :in $ ?v :where [?e :a ?v]]", "[1 2]", None, (true, "[1 2]"));
+        check("[:find ?e :in $ ?v :where [?e :a ?v]]", "[1 2]", None, (false, "[1 2]"));
+        check("[:find ?e :where [?e :a]]", "[nil]", None, (false, "[nil]"));
     }
 
     #[test]

@@ -1,12 +1,16 @@
 //! The calls, one file each: plain functions that block, from a request to a reply.
 
 pub(crate) mod catalogue;
+pub(crate) mod commands;
 pub(crate) mod datoms;
+mod expect;
+pub(crate) mod fork;
 pub(crate) mod health;
 pub(crate) mod inputs;
 pub(crate) mod log;
 pub(crate) mod pull;
 pub(crate) mod query;
+pub(crate) mod requests;
 pub(crate) mod transact;
 
 use std::collections::HashMap;

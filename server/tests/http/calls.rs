@@ -31,6 +31,31 @@ fn databases_come_and_go() {
 }
 
 #[test]
+fn a_fork_is_a_database_of_its_own() {
+    let site = films();
+    let fork = site.post("/v1/db/main/fork", "{:to \"trial\" :t 2}");
+    assert_eq!((fork.status, fork.basis_t()), (201, 2));
+    assert!(fork.text.contains(":basis-t 2") && fork.text.contains(":name \"trial\""), "{}", fork.text);
+    let json = site.post_json("/v1/db/main/fork", r#"{"to": "second", "t": "2020-02-15"}"#);
+    assert_eq!((json.status, json.basis_t()), (201, 2));
+    assert_eq!(site.post("/v1/db/trial/transact", "[{:db/doc \"mine\"}]").ok().basis_t(), 3);
+    assert_eq!(site.call("DELETE", "/v1/db/main", &[], None).status, 200);
+    assert_eq!(site.post("/v1/db/second/fork", "{:to \"main\"}").basis_t(), 2);
+    let refused = |body: &str| {
+        let reply = site.post("/v1/db/main/fork", body);
+        let Edn::Map(problem) = reply.edn() else { panic!("a problem is a map: {}", reply.text) };
+        (reply.status, problem[&Edn::keyword("keyword")].to_string())
+    };
+    let keyword = |text: &str| format!(":{text}");
+    assert_eq!(refused("{:to \"trial\"}"), (409, keyword("db.error/db-exists")));
+    assert_eq!(refused("{:to \"late\" :t 99}"), (400, keyword("db.error/fork-beyond-basis")));
+    assert_eq!(refused("{:to 7}"), (400, keyword("db.error/bad-field")));
+    assert_eq!(refused("{:t 1}"), (400, keyword("db.error/missing-field")));
+    assert_eq!(refused("{:to \"a\" :as-of 1}"), (400, keyword("db.error/unknown-field")));
+    assert_eq!(site.post("/v1/db/nobody/fork", "{:to \"a\"}").status, 404);
+}
+
+#[test]
 fn a_description_counts() {
     let description = films().get_json("/v1/db/main").ok().json();
     assert_eq!(description["basis-t"], 3);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use annals_server::{Server, ServerOptions, serve};
 use serde_json::Value;
 use ureq::Agent;
-use ureq::http::{HeaderMap, Request};
+use ureq::http::{HeaderMap, HeaderValue, Request};
 
 pub(crate) const EDN: &str = "application/edn";
 pub(crate) const JSON: &str = "application/json";
@@ -60,7 +60,10 @@ pub(crate) fn site() -> Site {
 }
 
 pub(crate) fn site_with(options: ServerOptions) -> Site {
-    let store = annals::connect("mem:").unwrap();
+    site_over(annals::connect("mem:").unwrap(), options)
+}
+
+pub(crate) fn site_over(store: annals::Store, options: ServerOptions) -> Site {
     let listen = "127.0.0.1:0".parse().unwrap();
     let server = serve(store.clone(), ServerOptions { listen, ..options }).unwrap();
     let config = Agent::config_builder()
@@ -115,7 +118,8 @@ impl Site {
     ) -> Reply {
         let mut request = Request::builder().method(method).uri(self.server.url() + path);
         for (name, value) in headers {
-            request = request.header(*name, *value);
+            // Text that is not ASCII too.
+            request = request.header(*name, HeaderValue::from_bytes(value.as_bytes()).unwrap());
         }
         let outcome = match body {
             Some(body) => self.agent.run(request.body(body.to_owned()).unwrap()),

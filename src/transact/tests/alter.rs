@@ -143,7 +143,6 @@ fn attributes_that_cannot_be() {
             ("[{:db/ident :db/mine :db/doc \"x\"}]", "reserved-name"),
             ("[[:db/add :db/doc :db/doc \"mine\"]]", "protected-entity"),
             ("[[:db/retractEntity :db/doc]]", "protected-entity"),
-            ("[{:boat/name \"A\" :db/ensure :my/name}]", "unsupported"),
         ],
     );
 }

@@ -4,9 +4,11 @@
 //! other. Expectations are written as text: the datoms of a report as `+b fuel 10` with the transaction's own left out.
 
 mod alter;
+mod code;
 mod conflicts;
 mod identity;
 mod nested;
+mod places;
 mod time;
 mod tuples;
 

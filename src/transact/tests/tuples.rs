@@ -35,13 +35,50 @@ fn check_61_a_composite_over_old_facts_fills_when_a_member_is_said_again() {
 }
 
 #[test]
-fn check_62_equal_members_are_refused_but_the_key_itself_finds() {
+fn check_62_equal_members_find_the_entity_and_so_does_the_key_itself() {
     let mut harbour = Harbour::new(BERTHS);
-    harbour.refused("[{:berth/port $osl :berth/slot 3}]", "unique-conflict");
+    // Better than Datomic, where this is a conflict.
+    let report = harbour.ok("[{:db/id \"found\" :berth/port $osl :berth/slot 3 :boat/name \"found\"}]");
+    assert_eq!(report.tempids["found"], harbour.names["x"]);
+    // By members that are found themselves, in any order, and two tempids that are one.
+    let report = harbour.ok(
+        "[[:db/add \"one\" :berth/port \"port\"] [:db/add \"port\" :port/code \"BGO\"] [:db/add \"one\" :berth/slot 3]
+          {:db/id \"two\" :berth/slot 9 :berth/port {:port/code \"NEW\"}} {:db/id \"three\" :berth/slot 9 :berth/port {:port/code \"NEW\"}}]",
+    );
+    assert_eq!(report.tempids["one"], harbour.names["y"]);
+    assert_eq!(report.tempids["two"], report.tempids["three"]);
+    // A member that is missing names nobody.
+    harbour.ok("[{:db/id \"half\" :berth/slot 3}]");
+    harbour.refused("[{:db/id \"other\" :berth/slot 3}]", "unique-conflict");
+    // What is named is named.
+    harbour.refused("[{:db/id $half :berth/port $osl :berth/slot 3}]", "unique-conflict");
     let x = harbour.names["x"];
     let report = harbour.ok("[{:db/id \"again\" :berth/key [$osl 3] :boat/name \"berth\"}]");
     assert_eq!(report.tempids["again"], x);
     assert_eq!(harbour.db.entid("[:berth/key [[:port/code \"OSL\"] 3]]").unwrap(), Some(x));
+}
+
+#[test]
+fn a_unique_composite_over_old_facts_finds_by_members_from_the_first_moment() {
+    let composite =
+        "[{:db/ident :boat/both :db/valueType :db.type/tuple :db/tupleAttrs [:boat/name :boat/fuel]
+                       :db/cardinality :db.cardinality/one :db/unique :db.unique/identity}]";
+    let mut harbour = Harbour::new(
+        "[{:db/id \"a\" :boat/fuel 1 :boat/name \"A\"} {:db/id \"b\" :boat/fuel 2 :boat/name \"A\"}]",
+    );
+    harbour.ok(composite);
+    assert!(harbour.values("a", "boat/both").is_empty());
+    let a = harbour.names["a"];
+    assert_eq!(harbour.db.entid("[:boat/both [\"A\" 1]]").unwrap(), None, "a view shows what is there");
+    let report = harbour.ok("[{:db/id \"found\" :boat/both [\"A\" 1] :boat/afloat true}]");
+    assert_eq!(report.tempids["found"], a);
+    harbour.refused("[{:db/id $b :boat/fuel 1}]", "unique-conflict");
+    let twice = Harbour::new("[{:boat/fuel 1 :boat/name \"A\"} {:boat/fuel 1 :boat/name \"A\"}]");
+    let refused = twice.refused(composite, "invalid-alter-attribute");
+    assert_eq!(
+        refused.data()[&annals_query::edn::Edn::keyword("db.error/datoms")].as_seq().unwrap().len(),
+        2
+    );
 }
 
 #[test]

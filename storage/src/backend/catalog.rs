@@ -1,19 +1,21 @@
-//! The databases of a storage: a sequence of slots, each a database created or dropped.
+//! The databases of a storage: a sequence of slots, each a database created, forked or dropped.
 //!
 //! Whoever fills the next slot decides: of two who create one name at once, the second finds the slot taken, reads
 //! what stands there, and uses that database. Entries are never changed; a name may be used again after a drop, the
-//! id of a database never.
+//! id of a database never. A database that was dropped is deleted when no fork reads its past any more.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{DatabaseId, Filled, Sequence, Storage, settle};
+use super::{DatabaseId, Filled, Lineage, Sequence, Storage, settle};
+use crate::datom::T;
 use crate::error::{Error, Result};
 use crate::frame::{self, Expected, Kind};
 use crate::wire::{Malformed, Reader, put_bytes, put_unsigned};
 
-/// The version of the payload written here.
-const ENTRY_VERSION: u8 = 1;
+/// The newest version of the payload that is read here. Forks are written as such; all else as version 1, so that
+/// only who forks leaves older builds behind.
+const ENTRY_VERSION: u8 = 2;
 /// The longest name of a database.
 const MAX_NAME_BYTES: usize = 64;
 /// How many entries are read at once.
@@ -21,6 +23,7 @@ const READ_AHEAD: usize = 64;
 
 const CREATE: u8 = 1;
 const DROP: u8 = 2;
+const FORK: u8 = 3;
 
 /// What creating a database found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +34,28 @@ pub struct Created {
     pub new: bool,
 }
 
+/// Where a fork parts from its parent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parting {
+    /// The database whose past it shares.
+    pub parent: DatabaseId,
+    /// The batch of the parent that holds the last transaction they share: the first that the fork writes itself.
+    pub batch: u64,
+    /// That transaction.
+    pub t: T,
+}
+
+/// How forking ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Forked {
+    /// The fork is there.
+    Done,
+    /// The name is taken.
+    NameTaken,
+    /// The parent was dropped.
+    NoParent,
+}
+
 /// The databases of a storage. Every call reads what is new in it first.
 #[derive(Debug)]
 pub struct Catalog {
@@ -38,6 +63,8 @@ pub struct Catalog {
     next: u64,
     names: BTreeMap<String, DatabaseId>,
     dropped: BTreeMap<DatabaseId, String>,
+    /// Forks, dropped ones too.
+    partings: BTreeMap<DatabaseId, Parting>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -46,12 +73,15 @@ struct Entry {
     change: u8,
     id: DatabaseId,
     name: String,
+    /// Of a fork.
+    parting: Option<Parting>,
 }
 
 impl Catalog {
     /// Reads the catalog of a storage.
     pub fn open(storage: Arc<dyn Storage>) -> Result<Catalog> {
-        let mut catalog = Catalog { storage, next: 0, names: BTreeMap::new(), dropped: BTreeMap::new() };
+        let (names, dropped, partings) = Default::default();
+        let mut catalog = Catalog { storage, next: 0, names, dropped, partings };
         catalog.catch_up()?;
         Ok(catalog)
     }
@@ -75,39 +105,101 @@ impl Catalog {
             if let Some(id) = self.find(name)? {
                 return Ok(Created { id, new: false });
             }
-            if id.0 == 0 || self.dropped.contains_key(&id) || self.names.values().any(|taken| *taken == id) {
-                let what = format!("database id {id} was used before; ids are random");
-                return Err(Error::OutOfOrder { place: Sequence::Catalog.slot(self.next), what });
-            }
-            if self.add(CREATE, name, id)? {
+            self.refuse_used(id)?;
+            if self.add(CREATE, name, id, None)? {
                 return Ok(Created { id, new: true });
             }
         }
     }
 
+    /// Makes a database under `id` that shares the past of another. The entry is the fork: what it needs of its own
+    /// is made by whoever opens it first.
+    pub fn fork(&mut self, name: &str, id: DatabaseId, parting: Parting) -> Result<Forked> {
+        loop {
+            if self.find(name)?.is_some() {
+                return Ok(Forked::NameTaken);
+            }
+            if !self.lives(parting.parent) {
+                return Ok(Forked::NoParent);
+            }
+            self.refuse_used(id)?;
+            if self.add(FORK, name, id, Some(parting))? {
+                return Ok(Forked::Done);
+            }
+        }
+    }
+
+    fn refuse_used(&self, id: DatabaseId) -> Result<()> {
+        if id.0 == 0 || self.is_used(id) {
+            let what = format!("database id {id} was used before; ids are random");
+            return Err(Error::OutOfOrder { place: Sequence::Catalog.slot(self.next), what });
+        }
+        Ok(())
+    }
+
+    fn is_used(&self, id: DatabaseId) -> bool {
+        self.dropped.contains_key(&id) || self.lives(id)
+    }
+
+    fn lives(&self, id: DatabaseId) -> bool {
+        self.names.values().any(|living| *living == id)
+    }
+
+    /// A database and those whose past it shares, as far as the catalog was read.
+    pub fn lineage(&self, id: DatabaseId) -> Lineage {
+        let (mut forks, mut oldest) = (Vec::new(), id);
+        // A parent is older than its forks, so this comes to an end.
+        while let Some(parting) = self.partings.get(&oldest) {
+            forks.push((oldest, parting));
+            oldest = parting.parent;
+        }
+        let lineage = Lineage::from(oldest);
+        forks.into_iter().rev().fold(lineage, |parent, (id, at)| parent.forked(id, at.batch, at.t))
+    }
+
+    /// The databases, not dropped, that share the past of this one, as far as the catalog was read.
+    pub fn forks_of(&self, id: DatabaseId) -> Vec<Lineage> {
+        let lineages =
+            self.names.values().filter(|living| **living != id).map(|living| self.lineage(*living));
+        lineages.filter(|lineage| lineage.members().any(|(member, _)| member == id)).collect()
+    }
+
+    /// The ancestors of a database that were dropped, as far as the catalog was read: kept for their forks.
+    pub fn dropped_ancestors(&self, id: DatabaseId) -> Vec<DatabaseId> {
+        let ancestors = self.lineage(id);
+        let ancestors = ancestors.members().map(|(member, _)| member);
+        ancestors.filter(|member| *member != id && self.dropped.contains_key(member)).collect()
+    }
+
     /// Drops the database of a name and deletes all it holds; `None` if there was none.
     ///
     /// Dropped is dropped once the entry stands. Should the deletion then fail, dropping the name again completes it.
+    /// What forks read stays until the last of them is dropped.
     pub fn drop(&mut self, name: &str) -> Result<Option<DatabaseId>> {
         loop {
             let found = self.find(name)?;
             if let Some(id) = found
-                && !self.add(DROP, name, id)?
+                && !self.add(DROP, name, id, None)?
             {
                 continue;
             }
             let of_that_name = self.dropped.iter().filter(|(_, dropped)| *dropped == name);
-            for (id, _) in of_that_name {
-                settle::repeat(|| self.storage.delete_database(*id))?;
+            let of_that_name: Vec<DatabaseId> = of_that_name.map(|(id, _)| *id).collect();
+            for id in of_that_name {
+                for dropped in [id].into_iter().chain(self.dropped_ancestors(id)) {
+                    if self.forks_of(dropped).is_empty() {
+                        settle::repeat(|| self.storage.delete_database(dropped))?;
+                    }
+                }
             }
             return Ok(found);
         }
     }
 
     /// Adds an entry; false if another one took the slot first, which is read then.
-    fn add(&mut self, change: u8, name: &str, id: DatabaseId) -> Result<bool> {
-        let entry = Entry { seq: self.next, change, id, name: name.to_owned() };
-        let bytes = frame::seal(Kind::Catalog, ENTRY_VERSION, DatabaseId(0), &entry.encode())?;
+    fn add(&mut self, change: u8, name: &str, id: DatabaseId, parting: Option<Parting>) -> Result<bool> {
+        let entry = Entry { seq: self.next, change, id, name: name.to_owned(), parting };
+        let bytes = frame::seal(Kind::Catalog, entry.version(), DatabaseId(0), &entry.encode())?;
         let filled = settle::fill(&*self.storage, Sequence::Catalog, self.next, &bytes)?;
         let ours = filled == Filled::Done;
         self.accept(match &filled {
@@ -143,15 +235,19 @@ impl Catalog {
             return Err(corrupt(format!("entry number {}, expected {}", entry.seq, self.next)));
         }
         check_name(&entry.name).map_err(|error| corrupt(error.to_string()))?;
-        match (entry.change, self.names.get(&entry.name)) {
-            (CREATE, None) => {
+        match (entry.change, entry.parting, self.names.get(&entry.name)) {
+            (CREATE, None, None) => {
                 self.names.insert(entry.name, entry.id);
             }
-            (DROP, Some(id)) if *id == entry.id => {
+            (FORK, Some(parting), None) if self.lives(parting.parent) && !self.is_used(entry.id) => {
+                self.names.insert(entry.name, entry.id);
+                self.partings.insert(entry.id, parting);
+            }
+            (DROP, None, Some(id)) if *id == entry.id => {
                 self.names.remove(&entry.name);
                 self.dropped.insert(entry.id, entry.name);
             }
-            (change, found) => {
+            (change, _, found) => {
                 return Err(corrupt(format!("change {change} of {:?}, which is {found:?}", entry.name)));
             }
         }
@@ -167,18 +263,36 @@ impl Entry {
         out.push(self.change);
         out.extend_from_slice(&self.id.0.to_be_bytes());
         put_bytes(&mut out, self.name.as_bytes());
+        if let Some(Parting { parent, batch, t }) = self.parting {
+            out.extend_from_slice(&parent.0.to_be_bytes());
+            put_unsigned(&mut out, batch);
+            put_unsigned(&mut out, t);
+        }
         out
+    }
+
+    fn version(&self) -> u8 {
+        if self.parting.is_some() { ENTRY_VERSION } else { 1 }
     }
 
     fn decode(payload: &[u8]) -> Result<Entry, Malformed> {
         let mut reader = Reader::new(payload);
         let seq = reader.unsigned("the entry's number")?;
-        let change = reader.byte("create or drop")?;
+        let change = reader.byte("create, drop or fork")?;
         let id = DatabaseId(u128::from_be_bytes(reader.array("a database's id")?));
         let no_text = reader.expected("a name in UTF-8");
         let name = String::from_utf8(reader.length_and_bytes("a name")?.to_vec()).map_err(|_| no_text)?;
+        let parting = if change == FORK {
+            Some(Parting {
+                parent: DatabaseId(u128::from_be_bytes(reader.array("the id of a fork's parent")?)),
+                batch: reader.unsigned("the batch at which a fork parts")?,
+                t: reader.unsigned("the last transaction that a fork shares")?,
+            })
+        } else {
+            None
+        };
         reader.finish()?;
-        Ok(Entry { seq, change, id, name })
+        Ok(Entry { seq, change, id, name, parting })
     }
 }
 

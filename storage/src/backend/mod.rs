@@ -5,12 +5,13 @@
 //! slots there are immutable segments, and hints, which may be lost or stale and are never trusted.
 //!
 //! A reply can be lost. [`settle`] turns a slot's unknown outcome into a known one, for all callers in the same way:
-//! read back, repeat the same bytes to the same slot. [`catalog`] keeps the databases of a storage. Engines know
-//! nothing of frames, logs or facts: they keep bytes.
+//! read back, repeat the same bytes to the same slot. [`catalog`] keeps the databases of a storage, [`Lineage`]
+//! says whose past a fork shares. Engines know nothing of frames, logs or facts: they keep bytes.
 
 pub mod catalog;
 #[cfg(feature = "testing")]
 pub mod fault;
+mod lineage;
 pub mod memory;
 pub mod redb;
 pub mod settle;
@@ -20,6 +21,7 @@ pub mod suite;
 use std::fmt;
 
 pub use catalog::Catalog;
+pub use lineage::Lineage;
 pub use memory::MemoryStorage;
 pub use redb::RedbStorage;
 

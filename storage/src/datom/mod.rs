@@ -22,7 +22,7 @@ mod proofs;
 
 pub use columns::{Batch, Col, ValueCol};
 pub use id::{AttrId, EntityId, Partition, T};
-pub use order::{Order, Pattern, ValueBound};
+pub use order::{AVET_MAX_BYTES, Order, Pattern, ValueBound};
 pub use value::{Decimal, Keyword, Symbol, Tag, Value, ValueRef};
 
 /// One fact, asserted or retracted by one transaction.

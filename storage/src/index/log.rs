@@ -1,7 +1,7 @@
 //! The log in a job: batches in slots that end by the root's basis move into segments.
 
 use super::Work;
-use crate::backend::{DatabaseId, Sequence, Storage, settle};
+use crate::backend::{Lineage, Sequence, Storage};
 use crate::error::{Error, Result};
 use crate::log::{Chain, LogBatch, packed};
 use crate::root::{Excision, Root};
@@ -20,10 +20,10 @@ pub(super) fn pack(work: &mut Work<'_>, old: &Root, new: &mut Root, excise: &[Ex
 
 /// Deletes slots that are packed, but for the last of them, where nobody else can be reading. If this fails, the next
 /// job does it again.
-pub(super) fn drop_packed_slots(storage: &dyn Storage, database: DatabaseId, root: &Root) {
-    let Some(below) = root.log_end.seq.checked_sub(1) else { return };
+pub(super) fn drop_packed_slots(storage: &dyn Storage, lineage: &Lineage, root: &Root) {
+    let Some(below) = root.log_end.seq.checked_sub(lineage.first() + 1) else { return };
     if storage.limits().exclusive {
-        let _ = storage.delete_slots(Sequence::Log(database), below);
+        let _ = storage.delete_slots(Sequence::Log(lineage.database()), below);
     }
 }
 
@@ -33,8 +33,8 @@ pub(super) fn each_batch(
     root: &Root,
     take: &mut dyn FnMut(LogBatch) -> Result<()>,
 ) -> Result<()> {
-    let database = nodes.database;
-    let (mut chain, mut before) = (Chain::new(database), None);
+    let lineage = &nodes.lineage;
+    let (mut chain, mut before) = (Chain::new(lineage.clone()), None);
     let mut frames = packed::frames(nodes, &root.log, 0)?;
     while let Some((_, frame)) = frames.next()? {
         before = Some(chain.clone());
@@ -42,13 +42,12 @@ pub(super) fn each_batch(
     }
     if chain.end() != root.log_end {
         let what = format!("its end is {:?}, the root says {:?}", chain.end(), root.log_end);
-        return Err(Error::corrupt(format!("packed log of database {database}"), what));
+        return Err(Error::corrupt(format!("packed log of database {}", lineage.database()), what));
     }
-    let slots =
-        |from| settle::repeat(|| nodes.storage.read_slots(Sequence::Log(database), from, SLOTS_AT_ONCE));
+    let slots = |from| lineage.slots(&*nodes.storage, from, SLOTS_AT_ONCE);
     if let Some(mut before) = before {
         let last = slots(before.next_seq())?;
-        stands(database, &mut before, last.first(), &chain)?;
+        stands(lineage, &mut before, last.first(), &chain)?;
     }
     loop {
         let frames = slots(chain.next_seq())?;
@@ -61,15 +60,15 @@ pub(super) fn each_batch(
     }
     let end = chain.next_seq();
     if !slots(end + 1)?.is_empty() && slots(end)?.is_empty() {
-        let what = format!("it is missing, slot {} is there", end + 1);
-        return Err(Error::corrupt(Sequence::Log(database).slot(end), what));
+        let what = format!("it is missing, slot {} is there", lineage.slot(end + 1)?);
+        return Err(Error::corrupt(lineage.place(end), what));
     }
     Ok(())
 }
 
 /// The last batch that was packed stands in its slot still, as it was.
-fn stands(database: DatabaseId, before: &mut Chain, slot: Option<&Vec<u8>>, after: &Chain) -> Result<()> {
-    let place = Sequence::Log(database).slot(before.next_seq());
+fn stands(lineage: &Lineage, before: &mut Chain, slot: Option<&Vec<u8>>, after: &Chain) -> Result<()> {
+    let place = lineage.place(before.next_seq());
     let Some(frame) = slot else {
         return Err(Error::corrupt(place, "it is missing, the last that is packed"));
     };
@@ -82,9 +81,8 @@ fn stands(database: DatabaseId, before: &mut Chain, slot: Option<&Vec<u8>>, afte
 
 /// A log without a packed part begins with slot 0: if that is empty, it was packed, and what was packed is not found.
 pub(super) fn refuse_nothing(nodes: &Nodes, root: &Root) -> Result<()> {
-    let sequence = Sequence::Log(nodes.database);
-    if root.log_end.seq == 0 && settle::repeat(|| nodes.storage.read_slots(sequence, 0, 1))?.is_empty() {
-        return Err(Error::corrupt(sequence.slot(0), "it is missing, and no segment has its batch"));
+    if root.log_end.seq == 0 && nodes.lineage.slots(&*nodes.storage, 0, 1)?.is_empty() {
+        return Err(Error::corrupt(nodes.lineage.place(0), "it is missing, and no segment has its batch"));
     }
     Ok(())
 }

@@ -319,7 +319,7 @@ impl Merge<'_, '_> {
 
     fn corrupt(&self, run: &Run, row: usize, what: &str) -> Error {
         let Columns { e, a, from, .. } = &run.rows;
-        let place = format!("{:?} trees of database {}", self.order, self.work.nodes.database);
+        let place = format!("{:?} trees of database {}", self.order, self.work.database());
         let fact = format!("a fact of entity {}, attribute {}, transaction {}", e[row], a[row], from[row]);
         Error::corrupt(place, format!("{fact}: {what}"))
     }

@@ -11,6 +11,7 @@
 //! ([`sweep_orphans`] takes them away).
 
 mod excise;
+mod fork;
 pub(crate) mod garbage;
 mod log;
 mod merge;
@@ -25,12 +26,13 @@ mod verify;
 
 use std::sync::Arc;
 
-pub use self::garbage::{Collected, Revisions, collect, sweep_orphans};
+pub use self::fork::Fork;
+pub use self::garbage::{Collected, Revisions, Shared, collect, sweep_dropped, sweep_orphans};
 pub use self::rebuild::Rebuild;
 pub use self::verify::{Problem, Progress, Report, Verify};
 
 use self::excise::Filter;
-use crate::backend::{DatabaseId, Filled, Sequence, Storage, settle};
+use crate::backend::{DatabaseId, Filled, Lineage, Sequence, Storage, settle};
 use crate::cache::Cache;
 use crate::datom::{Order, T};
 use crate::error::{Error, Result};
@@ -66,7 +68,7 @@ pub struct Job<'j> {
     /// Where it writes.
     pub storage: &'j Arc<dyn Storage>,
     /// Of which database.
-    pub database: DatabaseId,
+    pub lineage: Lineage,
     /// What the new root's reads go through.
     pub cache: &'j Arc<Cache>,
     /// The newest root.
@@ -114,14 +116,14 @@ struct Work<'j> {
 impl<'j> Work<'j> {
     fn new(
         storage: &'j Arc<dyn Storage>,
-        database: DatabaseId,
+        lineage: &Lineage,
         cache: &Arc<Cache>,
         (epoch, job): (u64, u64),
         settings: Settings,
     ) -> Work<'j> {
         Work {
-            nodes: Nodes { storage: Arc::clone(storage), database, cache: Arc::clone(cache) },
-            out: Writer::new(&**storage, database, epoch, job),
+            nodes: Nodes { storage: Arc::clone(storage), lineage: lineage.clone(), cache: Arc::clone(cache) },
+            out: Writer::new(&**storage, lineage.database(), epoch, job),
             settings,
             leaf_bytes: settings.leaf_bytes.unwrap_or(storage.limits().segment_bytes),
             filter: Filter::default(),
@@ -149,7 +151,7 @@ impl<'j> Work<'j> {
 
     /// Fills the root's slot.
     fn publish(&self, root: &Root) -> Result<()> {
-        let (storage, database) = (self.out.storage, self.nodes.database);
+        let (storage, database) = (self.out.storage, self.database());
         let frame = root.seal(database)?;
         match settle::fill(storage, Sequence::Root(database), root.revision, &frame)? {
             Filled::Done => {}
@@ -157,8 +159,12 @@ impl<'j> Work<'j> {
         }
         // Only a place to start looking from: it may be lost.
         let _ = storage.set_hint(database, ROOT_HINT, &root.revision.to_be_bytes());
-        log::drop_packed_slots(storage, database, root);
+        log::drop_packed_slots(storage, &self.nodes.lineage, root);
         Ok(())
+    }
+
+    fn database(&self) -> DatabaseId {
+        self.nodes.lineage.database()
     }
 
     fn done(self, root: Root, rows_new: u64) -> Done {
@@ -178,12 +184,12 @@ impl Job<'_> {
     /// Does it. [`Error::Superseded`] if another job published first: then nothing changed.
     pub fn run(&self) -> Result<Done> {
         let old = self.rest.inner.as_ref().map(|inner| inner.root.clone());
-        let old = old.unwrap_or_else(|| Root::empty(self.database));
+        let old = old.unwrap_or_else(|| Root::empty(self.lineage.origin()));
         let (layer, generation) = self.novelty.under_seal();
         let (layer, generation) = (layer.as_deref(), generation.as_deref());
         self.check(&old, layer)?;
         let mut work =
-            Work::new(self.storage, self.database, self.cache, (self.epoch, self.job), self.settings);
+            Work::new(self.storage, &self.lineage, self.cache, (self.epoch, self.job), self.settings);
         work.filter = Filter::new(self.excise);
         let mut new = work.put_to_rest(&old, layer, generation)?;
         self.describe(&old, &mut new)?;
@@ -200,7 +206,7 @@ impl Job<'_> {
     fn check(&self, old: &Root, layer: Option<&Layer>) -> Result<()> {
         match (old.basis, layer) {
             (Some(basis), Some(layer)) if layer.first <= basis => {
-                let place = format!("trees of database {}", self.database);
+                let place = format!("trees of database {}", self.lineage.database());
                 let what = format!("novelty from transaction {} on, {basis} is at rest already", layer.first);
                 Err(Error::OutOfOrder { place, what })
             }
@@ -216,7 +222,7 @@ impl Job<'_> {
         if new.basis != old.basis {
             new.instant = self.instant_of(new.basis)?;
         }
-        new.freed = garbage::uncollected(&**self.storage, self.database, old)?;
+        new.freed = garbage::uncollected(&**self.storage, self.lineage.database(), old)?;
         new.excisions.extend_from_slice(self.excise);
         Ok(())
     }
@@ -228,7 +234,7 @@ impl Job<'_> {
             instant = Some(tx.instant);
             true
         })?;
-        let place = format!("log of database {}", self.database);
+        let place = format!("log of database {}", self.lineage.database());
         instant.ok_or_else(|| Error::corrupt(place, format!("transaction {t} is not there, its facts are")))
     }
 }

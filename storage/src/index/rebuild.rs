@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use super::{Done, Settings, Work, garbage, log};
-use crate::backend::{DatabaseId, Sequence, Storage, settle};
+use crate::backend::{Lineage, Sequence, Storage, settle};
 use crate::cache::Cache;
 use crate::datom::T;
 use crate::error::Result;
@@ -26,7 +26,7 @@ pub struct Rebuild<'r> {
     /// Where it writes.
     pub storage: &'r Arc<dyn Storage>,
     /// Of which database.
-    pub database: DatabaseId,
+    pub lineage: Lineage,
     /// What the new root's reads go through.
     pub cache: &'r Arc<Cache>,
     /// The writer's epoch.
@@ -44,7 +44,7 @@ impl Rebuild<'_> {
     /// is changed.
     pub fn run(&self) -> Result<Done> {
         let mut work =
-            Work::new(self.storage, self.database, self.cache, (self.epoch, self.job), self.settings);
+            Work::new(self.storage, &self.lineage, self.cache, (self.epoch, self.job), self.settings);
         let base = self.base(&mut work)?;
         let nodes = work.nodes.clone();
         let mut piece = Piece::new();
@@ -70,17 +70,17 @@ impl Rebuild<'_> {
     /// A root without trees, for the next free slot, over a log that was read whole.
     fn base(&self, work: &mut Work<'_>) -> Result<Root> {
         let Found { newest, readable, next } = self.roots()?;
-        let known = readable.unwrap_or_else(|| Root::empty(self.database));
+        let known = readable.unwrap_or_else(|| Root::empty(self.lineage.origin()));
         let base = Root {
             revision: next,
             log: known.log,
             log_end: known.log_end,
             log_epoch: known.log_epoch,
             next: known.next.clone(),
-            freed: garbage::uncollected(&**self.storage, self.database, &known)?,
+            freed: garbage::uncollected(&**self.storage, self.lineage.database(), &known)?,
             excisions: known.excisions,
             leaf_bytes: work.leaf_bytes as u64,
-            ..Root::empty(self.database)
+            ..Root::empty(self.lineage.origin())
         };
         let why = match newest {
             Ok(()) => match log::each_batch(&work.nodes, &base, &mut |_| Ok(())) {
@@ -104,7 +104,8 @@ impl Rebuild<'_> {
     }
 
     fn roots(&self) -> Result<Found> {
-        let sequence = Sequence::Root(self.database);
+        let database = self.lineage.database();
+        let sequence = Sequence::Root(database);
         let mut found = Found { newest: Ok(()), readable: None, next: 0 };
         loop {
             let slots = settle::repeat(|| self.storage.read_slots(sequence, found.next, ROOTS_AT_ONCE))?;
@@ -112,7 +113,7 @@ impl Rebuild<'_> {
                 return Ok(found);
             }
             for bytes in &slots {
-                found.newest = match Root::open(self.database, found.next, bytes) {
+                found.newest = match Root::open(database, found.next, bytes) {
                     Ok(root) => {
                         found.readable = Some(root);
                         Ok(())

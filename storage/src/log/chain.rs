@@ -5,7 +5,7 @@
 //! takes a frame only if it continues it. A database that lost its tail, or two histories mixed, are found here. A frame
 //! from which facts were removed for ever stands for the frame it replaces, so that the chain stays whole.
 
-use crate::backend::{DatabaseId, Sequence};
+use crate::backend::{DatabaseId, Lineage};
 use crate::datom::T;
 use crate::error::{Error, Result};
 use crate::frame::{self, Expected, Kind};
@@ -17,23 +17,26 @@ use super::batch::{self, BATCH_VERSION, Stored};
 /// The end of a log: what the next batch must continue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chain {
-    database: DatabaseId,
+    lineage: Lineage,
     seq: u64,
     /// Unknown before the first transaction, which is 0 (the bootstrap schema) or 1.
     t: Option<T>,
-    /// The checksum of the last frame. Before the first: the database's id, so that no two logs begin alike.
+    /// The checksum of the last frame. Before the first: the database's id, so that no two logs begin alike but those
+    /// of a database and its forks.
     last: u128,
 }
 
 impl Chain {
     /// The empty log of a database.
-    pub fn new(database: DatabaseId) -> Chain {
-        Chain { database, seq: 0, t: None, last: database.0 }
+    pub fn new(database: impl Into<Lineage>) -> Chain {
+        let lineage = database.into();
+        let last = lineage.origin().0;
+        Chain { lineage, seq: 0, t: None, last }
     }
 
     /// The log of a database after what is packed.
-    pub(crate) fn after(database: DatabaseId, end: &LogEnd) -> Chain {
-        Chain { database, seq: end.seq, t: end.t, last: end.previous }
+    pub(crate) fn after(database: impl Into<Lineage>, end: &LogEnd) -> Chain {
+        Chain { lineage: database.into(), seq: end.seq, t: end.t, last: end.previous }
     }
 
     /// The end, as a root keeps it.
@@ -56,13 +59,14 @@ impl Chain {
         self.fits(batch).map_err(|what| Error::OutOfOrder { place: self.place(), what })?;
         let mut payload = Vec::new();
         batch::encode(batch, self.last, None, &mut payload)?;
-        frame::seal(Kind::LogBatch, BATCH_VERSION, self.database, &payload)
+        frame::seal(Kind::LogBatch, BATCH_VERSION, self.lineage.writer_of(batch.seq), &payload)
     }
 
     /// Goes on past a frame that continues this log, and gives its batch.
     pub fn accept(&mut self, bytes: &[u8]) -> Result<LogBatch> {
         let place = self.place();
-        let Opened { stored: Stored { batch, previous, .. }, link } = open(self.database, bytes, &place)?;
+        let writer = self.lineage.writer_of(self.seq);
+        let Opened { stored: Stored { batch, previous, .. }, link } = open(writer, bytes, &place)?;
         if previous != self.last {
             let what =
                 format!("it continues frame {previous:032x}, expected {:032x}: not one history", self.last);
@@ -95,7 +99,7 @@ impl Chain {
     }
 
     fn place(&self) -> String {
-        Sequence::Log(self.database).slot(self.seq)
+        self.lineage.place(self.seq)
     }
 }
 

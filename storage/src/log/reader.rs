@@ -13,7 +13,7 @@ use std::ops::Range;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use super::{LogBatch, LoggedTx, chain, excise, packed};
-use crate::backend::{DatabaseId, Sequence, Storage, settle};
+use crate::backend::{Lineage, Storage};
 use crate::cache::Cache;
 use crate::datom::T;
 use crate::error::{Error, Result};
@@ -121,13 +121,13 @@ impl Known {
 #[derive(Clone, Debug)]
 pub struct LogReader {
     storage: Arc<dyn Storage>,
-    database: DatabaseId,
+    lineage: Lineage,
     known: Known,
 }
 
 impl LogReader {
-    pub(super) fn new(storage: Arc<dyn Storage>, database: DatabaseId, known: Known) -> LogReader {
-        LogReader { storage, database, known }
+    pub(super) fn new(storage: Arc<dyn Storage>, lineage: Lineage, known: Known) -> LogReader {
+        LogReader { storage, lineage, known }
     }
 
     /// How many batches are told of in memory.
@@ -218,10 +218,9 @@ impl LogReader {
     }
 
     fn slots(&self, batches: &Range<u64>) -> Result<Vec<Vec<u8>>> {
-        let sequence = Sequence::Log(self.database);
         let count = batches.end - batches.start;
         let limit = usize::try_from(count).map_or(READ_AHEAD, |count| count.min(READ_AHEAD));
-        settle::repeat(|| self.storage.read_slots(sequence, batches.start, limit))
+        self.lineage.slots(&*self.storage, batches.start, limit)
     }
 
     /// A slot is empty that was filled: finds the root that packed it.
@@ -232,17 +231,17 @@ impl LogReader {
         }
         let cache = self.known.look(|state| state.rest.inner.as_ref().map(|inner| inner.nodes.cache.clone()));
         let cache = cache.unwrap_or_else(|| Arc::new(Cache::new(SMALL_CACHE_BYTES)));
-        self.rebase(&Rest::open(Arc::clone(&self.storage), self.database, cache)?);
+        self.rebase(&Rest::open(Arc::clone(&self.storage), self.lineage.clone(), cache)?);
         if is_packed() {
             return Ok(());
         }
-        let place = Sequence::Log(self.database).slot(seq);
+        let place = self.lineage.place(seq);
         Err(Error::corrupt(place, "it is empty, expected a batch that was there"))
     }
 
     fn open(&self, seq: u64, bytes: &[u8]) -> Result<LogBatch> {
-        let place = Sequence::Log(self.database).slot(seq);
-        let batch = chain::open(self.database, bytes, &place)?.stored.batch;
+        let place = self.lineage.place(seq);
+        let batch = chain::open(self.lineage.database(), bytes, &place)?.stored.batch;
         if batch.seq != seq {
             return Err(Error::corrupt(place, format!("batch number {}, expected {seq}", batch.seq)));
         }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::chain;
 use super::reader::{Known, LogReader, READ_AHEAD};
 use super::{Appended, Chain, LogBatch};
-use crate::backend::{DatabaseId, Filled, Sequence, Storage, settle, within_limits};
+use crate::backend::{Filled, Lineage, Sequence, Storage, settle, within_limits};
 use crate::datom::T;
 use crate::error::{Error, Result};
 use crate::frame;
@@ -20,7 +20,7 @@ use crate::root::LogEnd;
 #[derive(Debug)]
 pub struct Log {
     storage: Arc<dyn Storage>,
-    database: DatabaseId,
+    lineage: Lineage,
     chain: Chain,
     known: Known,
     /// The frame of an append whose outcome is not known yet.
@@ -35,16 +35,17 @@ impl Log {
     /// than one which packed more.
     pub fn open(
         storage: Arc<dyn Storage>,
-        database: DatabaseId,
+        database: impl Into<Lineage>,
         rest: &Rest,
         apply: &mut dyn FnMut(LogBatch) -> Result<()>,
     ) -> Result<Log> {
         let root = rest.inner.as_ref().map(|inner| &inner.root);
+        let lineage = database.into();
         let chain = match root {
-            Some(root) => Chain::after(database, &root.log_end),
-            None => Chain::new(database),
+            Some(root) => Chain::after(lineage.clone(), &root.log_end),
+            None => Chain::new(lineage.clone()),
         };
-        let mut log = Log { storage, database, chain, known: Known::above(rest), unsettled: None };
+        let mut log = Log { storage, lineage, chain, known: Known::above(rest), unsettled: None };
         if let Some(root) = root {
             log.refuse_older(&root.log_end)?;
         }
@@ -57,13 +58,13 @@ impl Log {
     /// another, this is not the root that the log goes on from.
     fn refuse_older(&self, end: &LogEnd) -> Result<()> {
         let Some(last) = end.seq.checked_sub(1) else { return Ok(()) };
-        let slots = settle::repeat(|| self.storage.read_slots(self.sequence(), last, 1))?;
-        let place = self.sequence().slot(last);
+        let slots = self.lineage.slots(&*self.storage, last, 1)?;
+        let place = self.lineage.place(last);
         let Some(bytes) = slots.first() else {
             let what = "it is missing, the last that the newest root packed: a newer root packed more, or it is lost";
             return Err(Error::corrupt(place, what));
         };
-        let link = chain::open(self.database, bytes, &place)?.link;
+        let link = chain::open(self.lineage.database(), bytes, &place)?.link;
         if link != end.previous {
             let what = format!("its frame is {link:032x}, the newest root packed {:032x}", end.previous);
             return Err(Error::corrupt(place, what));
@@ -75,7 +76,7 @@ impl Log {
     pub fn catch_up(&mut self, apply: &mut dyn FnMut(LogBatch) -> Result<()>) -> Result<()> {
         loop {
             let from = self.next_seq();
-            let frames = settle::repeat(|| self.storage.read_slots(self.sequence(), from, READ_AHEAD))?;
+            let frames = self.lineage.slots(&*self.storage, from, READ_AHEAD)?;
             if frames.is_empty() {
                 return Ok(());
             }
@@ -94,13 +95,11 @@ impl Log {
     /// so the empty one is looked at again.
     fn refuse_gap(&self) -> Result<()> {
         let empty = self.next_seq();
-        let filled = |number| -> Result<bool> {
-            let slots = settle::repeat(|| self.storage.read_slots(self.sequence(), number, 1))?;
-            Ok(!slots.is_empty())
-        };
+        let filled =
+            |number| -> Result<bool> { Ok(!self.lineage.slots(&*self.storage, number, 1)?.is_empty()) };
         if filled(empty + 1)? && !filled(empty)? {
-            let what = format!("it is missing, slot {} is there", empty + 1);
-            return Err(Error::corrupt(self.sequence().slot(empty), what));
+            let what = format!("it is missing, slot {} is there", self.lineage.slot(empty + 1)?);
+            return Err(Error::corrupt(self.lineage.place(empty), what));
         }
         if empty == 0 {
             self.refuse_lost_root()?;
@@ -110,11 +109,11 @@ impl Log {
 
     /// A log of nothing, where something was put to rest: what packed it is lost.
     fn refuse_lost_root(&self) -> Result<()> {
-        let segments = settle::repeat(|| self.storage.list_segments(self.database, None, 1))?;
+        let segments = settle::repeat(|| self.storage.list_segments(self.lineage.database(), None, 1))?;
         match segments.first() {
             Some(segment) => {
                 let what = format!("it is missing, and so is every root, but {segment} is there");
-                Err(Error::corrupt(self.sequence().slot(0), what))
+                Err(Error::corrupt(self.lineage.place(0), what))
             }
             None => Ok(()),
         }
@@ -136,10 +135,11 @@ impl Log {
     /// first is settled: if that turns out to be durable, it is given back as [`Appended::Taken`].
     pub fn append(&mut self, batch: &LogBatch) -> Result<Appended> {
         let ours = self.chain.seal(batch)?;
-        within_limits(ours.len(), self.storage.limits(), || self.sequence().slot(batch.seq))?;
+        within_limits(ours.len(), self.storage.limits(), || self.lineage.place(batch.seq))?;
+        let (sequence, slot) = (Sequence::Log(self.lineage.database()), self.lineage.slot(batch.seq)?);
         let pending = self.unsettled.take();
         let sent = pending.as_deref().unwrap_or(&ours);
-        let stands = match settle::fill(&*self.storage, self.sequence(), batch.seq, sent) {
+        let stands = match settle::fill(&*self.storage, sequence, slot, sent) {
             Ok(Filled::Done) => pending,
             Ok(Filled::Taken(there)) => Some(there),
             Err(error) => {
@@ -161,10 +161,6 @@ impl Log {
 
     /// A handle that reads transactions by number while another thread appends.
     pub fn reader(&self) -> LogReader {
-        LogReader::new(Arc::clone(&self.storage), self.database, self.known.clone())
-    }
-
-    fn sequence(&self) -> Sequence {
-        Sequence::Log(self.database)
+        LogReader::new(Arc::clone(&self.storage), self.lineage.clone(), self.known.clone())
     }
 }

@@ -82,7 +82,7 @@ pub(crate) fn at_rest(log: &[LoggedTx], plan: &Plan) -> Rest {
         leaf_bytes: plan.leaf_bytes as u64,
     };
     let storage: Arc<dyn Storage> = storage;
-    Rest::of(root, Nodes { storage, database, cache: Arc::new(Cache::new(plan.cache_bytes)) })
+    Rest::of(root, Nodes { storage, lineage: database.into(), cache: Arc::new(Cache::new(plan.cache_bytes)) })
 }
 
 /// What the cache of something at rest was asked.

@@ -74,6 +74,13 @@ impl Rest {
         self.basis().is_some_and(|basis| basis >= t)
     }
 
+    /// True if more of the log is packed than is at rest: of a fork, until its first job.
+    pub fn is_behind_log(&self) -> bool {
+        let is_behind =
+            |root: &Root| root.log_end.t.is_some_and(|end| root.basis.is_none_or(|basis| basis + 1 < end));
+        self.root().is_some_and(is_behind)
+    }
+
     /// How much is at rest. Looks into the storage for what was collected.
     pub fn stats(&self) -> Result<RestStats> {
         let Some(inner) = &self.inner else { return Ok(RestStats::default()) };
@@ -116,7 +123,7 @@ fn garbage(inner: &Inner) -> Result<Extent> {
     if freed.is_empty() {
         return Ok(Extent::default());
     }
-    let ids: Vec<_> = freed.iter().map(|freed| freed.list.of(nodes.database)).collect();
+    let ids: Vec<_> = freed.iter().map(|freed| freed.list.of(nodes.lineage.database())).collect();
     let found = settle::repeat(|| nodes.storage.read_segments(&ids))?;
     let mut garbage = Extent::default();
     for (freed, _) in freed.iter().zip(found).filter(|(_, found)| found.is_some()) {

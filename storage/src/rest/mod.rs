@@ -30,7 +30,7 @@ pub(crate) use self::pages::Pages;
 
 use self::recent::Recent;
 use crate::backend::settle as outcome;
-use crate::backend::{DatabaseId, Sequence, Storage};
+use crate::backend::{DatabaseId, Lineage, Sequence, Storage};
 use crate::cache::Cache;
 use crate::datom::{Order, T};
 use crate::error::Result;
@@ -92,10 +92,12 @@ impl Rest {
     }
 
     /// The newest root of a database; nothing at rest if there is none.
-    pub fn open(storage: Arc<dyn Storage>, database: DatabaseId, cache: Arc<Cache>) -> Result<Rest> {
+    pub fn open(storage: Arc<dyn Storage>, database: impl Into<Lineage>, cache: Arc<Cache>) -> Result<Rest> {
+        let lineage = database.into();
+        let database = lineage.database();
         let Some((revision, bytes)) = newest_root(&*storage, database)? else { return Ok(Rest::none()) };
         let root = Root::open(database, revision, &bytes)?;
-        Ok(Rest::of(root, Nodes { storage, database, cache }))
+        Ok(Rest::of(root, Nodes { storage, lineage, cache }))
     }
 
     /// What a root names.

@@ -198,7 +198,7 @@ impl Pages<'_> {
         }
         let nodes = &self.rest.nodes;
         let hash = name(self.order, leaf.as_ref(), stretch, moment, &parts, &closed);
-        let run = nodes.cache.page(nodes.database, hash, || {
+        let run = nodes.cache.page(nodes.lineage.origin(), hash, || {
             let oldest = leaf.as_ref().map(|leaf| self.read(leaf)).transpose()?;
             settle::settle(self.rest, self.order, oldest, &parts, &closed, stretch, moment)
         })?;

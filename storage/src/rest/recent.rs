@@ -62,7 +62,9 @@ impl Inner {
             return Ok(Some(facts));
         }
         let mut bulk = Novelty::new().bulk();
-        packed::read(&self.nodes, &self.root, since + 1..T::MAX, &mut |tx| {
+        // A fork has packed what is not at rest yet.
+        let end = self.root.basis.map_or(0, |basis| basis + 1);
+        packed::read(&self.nodes, &self.root, since + 1..end, &mut |tx| {
             bulk.push(&tx);
             true
         })?;

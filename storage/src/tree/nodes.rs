@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::backend::{DatabaseId, Storage, settle};
+use crate::backend::{DatabaseId, Lineage, SegmentId, Storage, settle};
 use crate::cache::Cache;
 use crate::datom::Order;
 use crate::error::{Error, Result};
@@ -17,13 +17,16 @@ use crate::tree::leaf::{self, LEAF_VERSION};
 use crate::tree::{Entry, Name, Node, Shape};
 use crate::wire::Malformed;
 
-/// Where nodes come from: a storage, one database in it, and the cache they share with others.
+/// Where nodes come from: a storage, one database in it and those whose past it shares, and the cache.
 #[derive(Clone, Debug)]
 pub(crate) struct Nodes {
     pub(crate) storage: Arc<dyn Storage>,
-    pub(crate) database: DatabaseId,
+    pub(crate) lineage: Lineage,
     pub(crate) cache: Arc<Cache>,
 }
+
+/// A segment, and whose it is.
+pub(crate) type Found = (DatabaseId, Vec<u8>);
 
 impl Shape {
     /// The kind of its leaves' frames.
@@ -40,7 +43,7 @@ impl Nodes {
     /// [`Error::Expired`]: it was collected after the value that wants it outlived its grace.
     pub(crate) fn leaf(&self, entry: &Entry, order: Order, shape: Shape) -> Result<Arc<Run>> {
         let load = || self.load_leaf(entry.name, order, shape);
-        let run = self.cache.leaf(self.database, entry.name, load)?;
+        let run = self.cache.leaf(self.lineage.origin(), entry.name, load)?;
         self.check_leaf(entry, order, shape, &run)?;
         Ok(run)
     }
@@ -54,7 +57,8 @@ impl Nodes {
 
     /// A directory, from the cache or the storage.
     pub(crate) fn directory(&self, node: &Node) -> Result<Arc<Directory>> {
-        let found = self.cache.directory(self.database, node.name, || self.load_directory(node.name))?;
+        let found =
+            self.cache.directory(self.lineage.origin(), node.name, || self.load_directory(node.name))?;
         let told = (node.level, node.rows, node.leaves);
         let is = (found.level, found.rows(), found.leaves);
         if told != is {
@@ -86,19 +90,30 @@ impl Nodes {
         counter: &AtomicU64,
         decode: impl FnOnce(&[u8]) -> Result<V, Malformed>,
     ) -> Result<V> {
-        let bytes = self.segment(name)?;
+        let (database, bytes) = self.segment(name)?;
         counter.fetch_add(1, Ordering::Relaxed);
-        let place = self.place(name);
-        let opened =
-            frame::open(&bytes, &Expected { kind, kind_version, database: self.database, place: &place })?;
+        let place = name.of(database).to_string();
+        let opened = frame::open(&bytes, &Expected { kind, kind_version, database, place: &place })?;
         decode(&opened.payload).map_err(|malformed| Error::corrupt(place, malformed.to_string()))
     }
 
-    /// The bytes of a segment as they stand in the storage.
-    pub(crate) fn segment(&self, name: Name) -> Result<Vec<u8>> {
-        let id = name.of(self.database);
-        let mut found = settle::repeat(|| self.storage.read_segments(&[id]))?;
-        found.pop().flatten().ok_or_else(|| Error::Expired { place: id.to_string() })
+    /// The bytes of a segment as they stand in the storage, and whose it is.
+    pub(crate) fn segment(&self, name: Name) -> Result<Found> {
+        let found = self.segments(&[name])?.pop().flatten();
+        found.ok_or_else(|| Error::Expired { place: self.place(name) })
+    }
+
+    /// The bytes of segments, each with whose it is, or missing.
+    pub(crate) fn segments(&self, names: &[Name]) -> Result<Vec<Option<Found>>> {
+        let members: Vec<DatabaseId> = self.lineage.members().map(|(member, _)| member).collect();
+        let of = |name: &Name| members.iter().map(|member| name.of(*member)).collect::<Vec<SegmentId>>();
+        let ids: Vec<SegmentId> = names.iter().flat_map(of).collect();
+        let mut found = settle::repeat(|| self.storage.read_segments(&ids))?.into_iter();
+        let one = |_: &Name| {
+            let places = members.iter().zip(found.by_ref().take(members.len())).collect::<Vec<_>>();
+            places.into_iter().find_map(|(member, bytes)| Some((*member, bytes?)))
+        };
+        Ok(names.iter().map(one).collect())
     }
 
     fn check_leaf(&self, entry: &Entry, order: Order, shape: Shape, run: &Run) -> Result<()> {
@@ -119,6 +134,6 @@ impl Nodes {
     }
 
     fn place(&self, name: Name) -> String {
-        name.of(self.database).to_string()
+        name.of(self.lineage.database()).to_string()
     }
 }

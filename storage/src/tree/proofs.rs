@@ -23,7 +23,7 @@ const SHAPES: [Shape; 2] = [Shape::Open, Shape::Closed];
 
 fn nodes() -> Nodes {
     let storage: Arc<dyn Storage> = Arc::new(MemoryStorage::new());
-    Nodes { storage, database: DATABASE, cache: Arc::new(Cache::new(1 << 20)) }
+    Nodes { storage, lineage: DATABASE.into(), cache: Arc::new(Cache::new(1 << 20)) }
 }
 
 /// What a build wrote.
@@ -101,7 +101,7 @@ fn check_listing(nodes: &Nodes, tree: &Tree, all: &[Stop]) {
     let (mut names, mut leaves, mut sum) = (BTreeSet::new(), Vec::new(), 0);
     let visited = tree.each_node(nodes, &mut |name, level, bytes| {
         assert!(names.insert(name), "{name:?} twice");
-        assert_eq!(nodes.segment(name)?.len() as u64, bytes);
+        assert_eq!(nodes.segment(name)?.1.len() as u64, bytes);
         leaves.extend((level == 0).then_some(name));
         sum += bytes;
         Ok(())

@@ -3,6 +3,7 @@
 use annals::{Arg, Connection, Db, Edn, EntityName, Error, TimePoint};
 
 use super::{Done, Given, Moment, Refused, View, Way};
+use crate::request;
 
 /// A fresh database in this process.
 pub struct Embedded {
@@ -37,7 +38,7 @@ fn refused(error: Error) -> Refused {
 
 impl Way for Embedded {
     fn transact(&mut self, tx: &str) -> Result<Done, Refused> {
-        let report = self.conn.transact(tx).map_err(refused)?;
+        let report = request::read(tx).and_then(|request| self.conn.transact(request)).map_err(refused)?;
         let tempids = report.tempids.into_iter().map(|(tempid, e)| (tempid, e.0)).collect();
         Ok(Done { t: report.t, tx: report.tx.0, tempids })
     }

@@ -34,6 +34,21 @@ const KINDS: &[(&str, &[&str])] = &[
     ("type-in-function", &["type-in-function", "value-in-function", "arithmetic", "function-arity"]),
     ("cardinality", &["cardinality"]),
     ("bad-pull", &["invalid-pull"]),
+    ("bad-code", &["invalid-function", "invalid-constraint", "invalid-command-args", "unknown-predicate"]),
+    ("code-failed", &["function-failed", "function-arity"]),
+    ("rejected", &["rejected"]),
+    ("predicate-failed", &["attr-pred", "entity-pred"]),
+    ("not-a-spec", &["not-an-entity-spec"]),
+    ("constraint-violated", &["constraint-violated"]),
+    ("unknown-command", &["unknown-command"]),
+    ("bad-arguments", &["invalid-arguments"]),
+    ("promise-not-kept", &["post-condition-failed"]),
+    ("bad-partition", &["not-a-partition", "cycle-in-affinity"]),
+    ("protected", &["protected-attribute", "protected-entity", "reserved-name"]),
+    ("expectation-failed", &["expectation-failed"]),
+    ("bad-expectation", &["invalid-expectation"]),
+    ("key-reused", &["idempotency-key-reused"]),
+    ("bad-key", &["invalid-idempotency-key"]),
 ];
 
 /// True if the keyword (`db.error/…`) is of the kind.

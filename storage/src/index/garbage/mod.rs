@@ -3,17 +3,22 @@
 //! A root names a list of what it made unreachable. The list may be collected once no value in this process reads an
 //! older root and nobody else can, or once it is older than the grace. The list's own segment goes last, so that a
 //! collection cut short is done again; the next root drops what is gone.
+//!
+//! Nobody deletes segments of another database, and nobody those of its own that a fork reads: a list with such names
+//! on it stays until the fork needs them no more.
 
 pub(crate) mod freed;
 mod reach;
 
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 #[cfg(test)]
 pub(super) use self::reach::of_tree;
 pub(super) use self::reach::{Unreachable, reachable, unreachable};
 
-use crate::backend::{DatabaseId, SegmentId, Sequence, Storage, settle};
+use crate::backend::{DatabaseId, Lineage, SegmentId, Sequence, Storage, settle};
+use crate::cache::Cache;
 use crate::error::{Error, Result};
 use crate::rest::{Inner, Rest};
 use crate::root::{Freed, Root};
@@ -40,12 +45,13 @@ pub struct Collected {
 pub fn collect(
     storage: &dyn Storage,
     rest: &Rest,
+    shared: &Shared,
     oldest_live: Option<u64>,
     now: i64,
     grace_micros: i64,
 ) -> Result<Collected> {
     let Some(inner) = &rest.inner else { return Ok(Collected::default()) };
-    let database = inner.nodes.database;
+    let database = inner.nodes.lineage.database();
     let mut collected = Collected::default();
     for freed in &inner.root.freed {
         let unread = storage.limits().exclusive && oldest_live.is_none_or(|oldest| oldest >= freed.revision);
@@ -53,30 +59,72 @@ pub fn collect(
             continue;
         }
         let Some(names) = freed::read(storage, database, freed)? else { continue };
-        delete(storage, database, &names)?;
-        delete(storage, database, &[freed.list])?;
-        collected.segments += freed.segments + 1;
-        collected.bytes += freed.bytes;
+        let (kept, gone): (Vec<Name>, Vec<Name>) = names.iter().partition(|name| shared.0.contains(name));
+        delete(storage, database, &gone)?;
+        if kept.is_empty() {
+            delete(storage, database, &[freed.list])?;
+            collected.segments += freed.segments + 1;
+            collected.bytes += freed.bytes;
+        }
     }
     Ok(collected)
 }
 
+/// Segments of a database that its forks read.
+#[derive(Clone, Debug, Default)]
+pub struct Shared(HashSet<Name>);
+
+impl Shared {
+    /// What these forks read: by their newest roots, or by older ones that values may hold still. None if one of them
+    /// has no root yet: then it may come to read anything.
+    pub fn by(storage: &Arc<dyn Storage>, cache: &Arc<Cache>, forks: &[Lineage]) -> Result<Option<Shared>> {
+        let mut names = HashSet::new();
+        for fork in forks {
+            let rest = Rest::open(Arc::clone(storage), fork.clone(), Arc::clone(cache))?;
+            let Some(inner) = &rest.inner else { return Ok(None) };
+            names.extend(named(&**storage, inner)?);
+        }
+        Ok(Some(Shared(names)))
+    }
+}
+
+/// All that a root reaches, or that it names to be collected.
+fn named(storage: &dyn Storage, inner: &Inner) -> Result<HashSet<Name>> {
+    let mut named = reachable(&inner.nodes, &inner.root)?;
+    for freed in &inner.root.freed {
+        named.extend(freed::read(storage, inner.nodes.lineage.database(), freed)?.unwrap_or_default());
+        named.insert(freed.list);
+    }
+    Ok(named)
+}
+
 /// Deletes all segments that neither the newest root nor a list that is still to be collected names: those of jobs
 /// that died before they published. No job may be running.
-pub fn sweep_orphans(storage: &dyn Storage, newest: &Rest, database: DatabaseId) -> Result<Collected> {
-    let mut named = std::collections::HashSet::new();
+pub fn sweep_orphans(
+    storage: &dyn Storage,
+    newest: &Rest,
+    shared: &Shared,
+    database: DatabaseId,
+) -> Result<Collected> {
     let revision = newest.inner.as_ref().map_or(Root::NONE, |inner| inner.root.revision);
     let next = revision.wrapping_add(1);
     if !settle::repeat(|| storage.read_slots(Sequence::Root(database), next, 1))?.is_empty() {
         return Err(Error::Superseded { revision: next });
     }
-    if let Some(inner) = &newest.inner {
-        named = reachable(&inner.nodes, &inner.root)?;
-        for freed in &inner.root.freed {
-            named.extend(freed::read(storage, database, freed)?.unwrap_or_default());
-            named.insert(freed.list);
-        }
-    }
+    let named = newest.inner.as_ref().map(|inner| named(storage, inner)).transpose()?.unwrap_or_default();
+    sweep(storage, database, &|name| named.contains(name) || shared.0.contains(name))
+}
+
+/// Deletes all segments of a dropped database but those that its forks read.
+pub fn sweep_dropped(storage: &dyn Storage, shared: &Shared, database: DatabaseId) -> Result<Collected> {
+    sweep(storage, database, &|name| shared.0.contains(name))
+}
+
+fn sweep(
+    storage: &dyn Storage,
+    database: DatabaseId,
+    is_needed: &dyn Fn(&Name) -> bool,
+) -> Result<Collected> {
     let mut collected = Collected::default();
     let mut after = None;
     loop {
@@ -84,7 +132,7 @@ pub fn sweep_orphans(storage: &dyn Storage, newest: &Rest, database: DatabaseId)
         let Some(last) = listed.last() else { return Ok(collected) };
         after = Some(*last);
         let name = |id: &SegmentId| Name { epoch: id.epoch, job: id.job, ordinal: id.ordinal };
-        let orphans: Vec<Name> = listed.iter().map(name).filter(|name| !named.contains(name)).collect();
+        let orphans: Vec<Name> = listed.iter().map(name).filter(|name| !is_needed(name)).collect();
         delete(storage, database, &orphans)?;
         collected.segments += orphans.len() as u64;
     }

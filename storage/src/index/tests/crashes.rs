@@ -8,7 +8,7 @@ use crate::backend::fault::{Fault, FaultyStorage};
 use crate::backend::{MemoryStorage, Storage};
 use crate::cache::Cache;
 use crate::datom::{AttrId, Value};
-use crate::index::{Rebuild, Verify, collect, sweep_orphans};
+use crate::index::{Rebuild, Shared, Verify, collect, sweep_orphans};
 use crate::tree::Name;
 
 type Action = fn(&mut House) -> crate::Result<()>;
@@ -59,17 +59,18 @@ fn recovered(house: House, memory: Arc<dyn Storage>) {
     house.jobs += 1_000;
     house.job(&[]).expect("memory does not fail");
     house.check();
-    collect(&*house.storage, &house.rest, None, 0, i64::MAX).expect("memory does not fail");
-    sweep_orphans(&*house.storage, &house.rest, DATABASE).expect("memory does not fail");
+    collect(&*house.storage, &house.rest, &Shared::default(), None, 0, i64::MAX)
+        .expect("memory does not fail");
+    sweep_orphans(&*house.storage, &house.rest, &Shared::default(), DATABASE).expect("memory does not fail");
     assert_sound(&house);
-    let verify = Verify { storage: &house.storage, database: DATABASE, most_problems: 3 };
+    let verify = Verify { storage: &house.storage, lineage: DATABASE.into(), most_problems: 3 };
     let report = verify.run(&mut |_| ()).expect("memory does not fail");
     let there = house.storage.list_segments(DATABASE, None, 10_000).expect("memory does not fail");
     assert_eq!(there.len() as u64, report.leaves + report.directories, "exactly what is reachable is left");
 }
 
 fn problems(house: &House) -> Vec<crate::index::Problem> {
-    let verify = Verify { storage: &house.storage, database: DATABASE, most_problems: 3 };
+    let verify = Verify { storage: &house.storage, lineage: DATABASE.into(), most_problems: 3 };
     verify.run(&mut |_| ()).expect("memory does not fail").problems
 }
 
@@ -90,7 +91,7 @@ fn of_an_excision() {
 }
 
 fn collected(house: &mut House) -> crate::Result<()> {
-    collect(&*house.storage, &house.rest, None, 0, i64::MAX).map(drop)
+    collect(&*house.storage, &house.rest, &Shared::default(), None, 0, i64::MAX).map(drop)
 }
 
 #[test]
@@ -106,7 +107,7 @@ fn of_a_sweep() {
             let name = Name { epoch: 1, job: 0xdead, ordinal };
             house.storage.write_segments(&[(name.of(DATABASE), b"left over")])?;
         }
-        sweep_orphans(&*house.storage, &house.rest, DATABASE).map(drop)
+        sweep_orphans(&*house.storage, &house.rest, &Shared::default(), DATABASE).map(drop)
     });
 }
 
@@ -135,7 +136,7 @@ fn of_a_rebuild() {
     crash_everywhere(|house| {
         let cache = Arc::new(Cache::new(1 << 20));
         let (storage, settings) = (&house.storage, house.settings);
-        Rebuild { storage, database: DATABASE, cache: &cache, epoch: 1, job: 0xbad, now: 7, settings }
+        Rebuild { storage, lineage: DATABASE.into(), cache: &cache, epoch: 1, job: 0xbad, now: 7, settings }
             .run()
             .map(drop)
     });
@@ -177,6 +178,6 @@ fn of_no_one_but_two_jobs_at_once() {
     assert_eq!(error.keyword(), "db.error/root-superseded");
     house.rest = newest;
     house.check();
-    sweep_orphans(&*house.storage, &house.rest, DATABASE).expect("memory does not fail");
+    sweep_orphans(&*house.storage, &house.rest, &Shared::default(), DATABASE).expect("memory does not fail");
     assert_sound(&house);
 }

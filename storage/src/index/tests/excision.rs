@@ -5,7 +5,7 @@ use super::{DATABASE, House, TINY, entity};
 use crate::backend::{Sequence, settle};
 use crate::datom::{AttrId, Value};
 use crate::frame::{self, Expected, Kind};
-use crate::index::{Settings, collect, log};
+use crate::index::{Settings, Shared, collect, log};
 
 /// What all excised values begin with.
 const SECRET: &str = "Zq7-a-very-secret-value";
@@ -85,7 +85,8 @@ fn no_byte_of_an_excised_value_is_left() {
     house.commit(vec![other(1, 99)]);
     house.job(&[]).expect("memory does not fail");
     assert!(!traces(&house).is_empty(), "what was freed is there until it is collected");
-    collect(&*house.storage, &house.rest, None, 0, i64::MAX).expect("memory does not fail");
+    collect(&*house.storage, &house.rest, &Shared::default(), None, 0, i64::MAX)
+        .expect("memory does not fail");
     assert_eq!(traces(&house), Vec::<String>::new());
     house.check();
     assert_sound(&house);
@@ -111,7 +112,8 @@ fn no_separator_tells_of_an_excised_value() {
         excise(&mut house, request);
         house.commit(vec![(entity(1), AttrId(1), Value::Long(1))]);
         house.job(&[]).expect("memory does not fail");
-        collect(&*house.storage, &house.rest, None, 0, i64::MAX).expect("memory does not fail");
+        collect(&*house.storage, &house.rest, &Shared::default(), None, 0, i64::MAX)
+            .expect("memory does not fail");
         assert_eq!(traces(&house), Vec::<String>::new(), "{retracted} were retracted before");
         house.check();
     }

@@ -9,7 +9,7 @@ use super::{DATABASE, Fact, House, TINY, entity};
 use crate::cache::Cache;
 use crate::datom::order::AVET_MAX_BYTES;
 use crate::datom::{AttrId, Pattern, T, Value};
-use crate::index::{Revisions, Settings, Verify, collect as collect_freed};
+use crate::index::{Revisions, Settings, Shared, Verify, collect as collect_freed};
 use crate::novelty::Novelty;
 use crate::rest::Rest;
 use crate::root::Excision;
@@ -78,7 +78,7 @@ fn settings() -> impl Strategy<Value = Settings> {
 
 /// Nothing is wrong, nothing was forgotten on the lists, nothing is left over.
 pub(super) fn assert_sound(house: &House) {
-    let verify = Verify { storage: &house.storage, database: DATABASE, most_problems: 3 };
+    let verify = Verify { storage: &house.storage, lineage: DATABASE.into(), most_problems: 3 };
     let report = verify.run(&mut |_| ()).expect("memory does not fail");
     assert_eq!(report.problems, []);
     assert_eq!(report.orphans, 0);
@@ -86,7 +86,7 @@ pub(super) fn assert_sound(house: &House) {
 
 fn collect(house: &House) {
     let oldest = house.rest.inner.as_ref().map(|inner| inner.root.revision);
-    let collected = collect_freed(&*house.storage, &house.rest, oldest, 0, i64::MAX);
+    let collected = collect_freed(&*house.storage, &house.rest, &Shared::default(), oldest, 0, i64::MAX);
     collected.expect("memory does not fail");
 }
 
@@ -170,7 +170,8 @@ fn a_value_that_is_held_answers_the_same() {
             held.remove(0);
         }
         let (rest, oldest) = (&house.rest, revisions.oldest_live());
-        collect_freed(&*house.storage, rest, oldest, 0, i64::MAX).expect("memory does not fail");
+        collect_freed(&*house.storage, rest, &Shared::default(), oldest, 0, i64::MAX)
+            .expect("memory does not fail");
         for (snapshot, length) in &held {
             check(snapshot, &house.txs[..*length], &View::default(), &Ask::default());
             check(
@@ -182,12 +183,12 @@ fn a_value_that_is_held_answers_the_same() {
         }
     }
     let report = |house: &House| {
-        let verify = Verify { storage: &house.storage, database: DATABASE, most_problems: 3 };
+        let verify = Verify { storage: &house.storage, lineage: DATABASE.into(), most_problems: 3 };
         verify.run(&mut |_| ()).expect("memory does not fail")
     };
     assert!(report(&house).freed > 0, "what is held is not collected");
     drop(held);
-    collect_freed(&*house.storage, &house.rest, revisions.oldest_live(), 0, i64::MAX)
+    collect_freed(&*house.storage, &house.rest, &Shared::default(), revisions.oldest_live(), 0, i64::MAX)
         .expect("memory does not fail");
     assert_eq!((report(&house).freed, report(&house).orphans), (0, 0));
     house.job(&[]).expect("memory does not fail");
@@ -205,7 +206,8 @@ fn a_value_that_outlived_the_grace_is_refused() {
     let old = house.snapshot();
     house.commit((0..50).map(|e| (entity(e), AttrId(1), Value::Long(1))).collect());
     house.job(&[]).expect("memory does not fail");
-    let collect = |now| collect_freed(&*house.storage, &house.rest, Some(0), now, 10_000_000);
+    let collect =
+        |now| collect_freed(&*house.storage, &house.rest, &Shared::default(), Some(0), now, 10_000_000);
     assert_eq!(collect(11_999_999).expect("memory does not fail").segments, 0);
     assert!(collect(12_000_000).expect("memory does not fail").segments > 0);
     let cold = Snapshot::over(

@@ -151,7 +151,7 @@ impl House {
         self.jobs += 1;
         let job = Job {
             storage: &self.storage,
-            database: DATABASE,
+            lineage: DATABASE.into(),
             cache: &self.cache,
             rest: &self.rest,
             novelty: &self.novelty,

@@ -7,7 +7,7 @@ use super::{DATABASE, House, TINY, entity};
 use crate::backend::{Filled, MemoryStorage, Sequence, Storage};
 use crate::cache::Cache;
 use crate::datom::{AttrId, Order, Value};
-use crate::index::{Problem, Rebuild, Report, Verify, garbage, sweep_orphans};
+use crate::index::{Problem, Rebuild, Report, Shared, Verify, garbage, sweep_orphans};
 use crate::rest::Rest;
 use crate::root::{Excision, Root};
 use crate::tree::Tree;
@@ -26,21 +26,21 @@ fn filled(memory: &MemoryStorage) -> House {
 }
 
 fn verify(house: &House) -> Report {
-    let verify = Verify { storage: &house.storage, database: DATABASE, most_problems: 5 };
+    let verify = Verify { storage: &house.storage, lineage: DATABASE.into(), most_problems: 5 };
     verify.run(&mut |_| ()).expect("memory does not fail")
 }
 
 fn rebuild(house: &House) -> crate::Result<crate::index::Done> {
     let cache = Arc::new(Cache::new(1 << 20));
     let (storage, settings) = (&house.storage, house.settings);
-    Rebuild { storage, database: DATABASE, cache: &cache, epoch: 1, job: 0xbad, now: 7, settings }.run()
+    Rebuild { storage, lineage: DATABASE.into(), cache: &cache, epoch: 1, job: 0xbad, now: 7, settings }.run()
 }
 
 /// Rebuilds, and holds what came out against the model.
 fn repaired(house: House) {
     let done = rebuild(&house).expect("the log is whole");
     assert!(done.rest.basis() == Some(house.txs.len() as u64), "all of the log is at rest");
-    sweep_orphans(&*house.storage, &done.rest, DATABASE).expect("memory does not fail");
+    sweep_orphans(&*house.storage, &done.rest, &Shared::default(), DATABASE).expect("memory does not fail");
     let storage = Arc::clone(&house.storage);
     let mut house = house.reopened(storage);
     house.check();

@@ -17,7 +17,7 @@ use self::nodes::{Check, Place};
 use self::sums::{Sum, Sums};
 use super::garbage;
 use super::log;
-use crate::backend::{DatabaseId, Sequence, Storage, settle};
+use crate::backend::{DatabaseId, Lineage, Sequence, Storage, settle};
 use crate::cache::Cache;
 use crate::datom::{Order, T};
 use crate::error::{Error, Result};
@@ -102,7 +102,7 @@ pub struct Verify<'v> {
     /// The storage.
     pub storage: &'v Arc<dyn Storage>,
     /// The database in it.
-    pub database: DatabaseId,
+    pub lineage: Lineage,
     /// At most so many problems are told.
     pub most_problems: usize,
 }
@@ -112,7 +112,7 @@ impl Verify<'_> {
     pub fn run(&self, progress: &mut dyn FnMut(Progress)) -> Result<Report> {
         let mut findings = Findings { report: Report::default(), most: self.most_problems };
         let newest = self.roots(&mut findings, progress)?;
-        let root = newest.unwrap_or_else(|| Root::empty(self.database));
+        let root = newest.unwrap_or_else(|| Root::empty(self.lineage.origin()));
         let logged = self.log(&root, &mut findings, progress)?;
         let reached = self.trees(&root, logged, &mut findings, progress)?;
         self.segments(&root, reached, &mut findings, progress)?;
@@ -122,12 +122,16 @@ impl Verify<'_> {
     /// Reads the packed log through a small cache of its own: all of it is read once.
     fn nodes(&self) -> Nodes {
         let cache = Arc::new(Cache::new(CACHE_BYTES));
-        Nodes { storage: Arc::clone(self.storage), database: self.database, cache }
+        Nodes { storage: Arc::clone(self.storage), lineage: self.lineage.clone(), cache }
+    }
+
+    fn database(&self) -> DatabaseId {
+        self.lineage.database()
     }
 
     /// Reads every root slot; gives the newest root, if it can be read.
     fn roots(&self, findings: &mut Findings, progress: &mut dyn FnMut(Progress)) -> Result<Option<Root>> {
-        let (sequence, mut newest) = (Sequence::Root(self.database), Ok(None));
+        let (sequence, mut newest) = (Sequence::Root(self.database()), Ok(None));
         loop {
             let from = findings.report.roots;
             let slots = settle::repeat(|| self.storage.read_slots(sequence, from, AT_ONCE))?;
@@ -138,7 +142,7 @@ impl Verify<'_> {
                 findings.report.roots += 1;
                 findings.report.damaged_old_roots += u64::from(newest.is_err());
                 findings.report.revision = Some(revision);
-                newest = Root::open(self.database, revision, bytes).map(Some);
+                newest = Root::open(self.database(), revision, bytes).map(Some);
             }
             progress(Progress { stage: "roots", done: findings.report.roots, all: 0 });
         }
@@ -170,7 +174,7 @@ impl Verify<'_> {
         });
         if left > 0 {
             let what = format!("{left} facts are in it that were removed for ever");
-            findings.problem(format!("packed log of database {}", self.database), what);
+            findings.problem(format!("packed log of database {}", self.database()), what);
         }
         Ok(findings.note(read)?.map(|()| sums))
     }
@@ -216,7 +220,7 @@ impl Verify<'_> {
                 // Trees with a broken node cannot agree; that was told already.
                 continue;
             }
-            let place = format!("{order:?} trees of database {}", self.database);
+            let place = format!("{order:?} trees of database {}", self.database());
             let (others, expected) = match &logged {
                 Some(logged) => ("the log", Some((*logged.open(order), *logged.closed(order)))),
                 // AVET has not all rows, so it is not held against another order.
@@ -244,12 +248,12 @@ impl Verify<'_> {
         let mut lists = HashSet::new();
         for freed in &root.freed {
             lists.insert(freed.list);
-            let listed = garbage::listed(&**self.storage, self.database, freed);
+            let listed = garbage::listed(&**self.storage, self.database(), freed);
             lists.extend(findings.note(listed)?.flatten().unwrap_or_default());
         }
         let (mut after, mut seen) = (None, 0);
         loop {
-            let listed = settle::repeat(|| self.storage.list_segments(self.database, after, AT_ONCE))?;
+            let listed = settle::repeat(|| self.storage.list_segments(self.database(), after, AT_ONCE))?;
             let Some(last) = listed.last() else { return Ok(()) };
             after = Some(*last);
             seen += listed.len() as u64;

@@ -4,8 +4,6 @@ use std::collections::HashSet;
 
 use super::sums::Sum;
 use super::{AT_ONCE, Findings, Progress, Verify};
-use crate::backend::SegmentId;
-use crate::backend::settle;
 use crate::datom::{Order, T};
 use crate::error::{Error, Result};
 use crate::frame::{self, Expected, Kind};
@@ -13,6 +11,7 @@ use crate::root::Root;
 use crate::run::Run;
 use crate::tree::directory::{self, DIRECTORY_VERSION, Directory};
 use crate::tree::leaf::{self, LEAF_VERSION};
+use crate::tree::nodes::{Found, Nodes};
 use crate::tree::{Entry, Name, Shape, Tree, Zone, key};
 
 /// Which tree of the root, and of which times its rows are.
@@ -29,7 +28,7 @@ pub(super) struct Place {
 
 /// A verification of trees under way.
 pub(super) struct Check<'c> {
-    verify: &'c Verify<'c>,
+    nodes: Nodes,
     pub(super) findings: &'c mut Findings,
     progress: &'c mut dyn FnMut(Progress),
     pub(super) reached: HashSet<Name>,
@@ -63,7 +62,7 @@ struct Described<'d> {
 
 impl<'c> Check<'c> {
     pub(super) fn new(
-        verify: &'c Verify<'c>,
+        verify: &Verify<'_>,
         root: &Root,
         findings: &'c mut Findings,
         progress: &'c mut dyn FnMut(Progress),
@@ -72,7 +71,7 @@ impl<'c> Check<'c> {
         let closed = root.generations.iter().flat_map(|generation| generation.closed);
         let leaves = open.sum::<u64>() + closed.map(|tree| tree.leaves).sum::<u64>() + root.log.leaves;
         let (reached, leaf_bytes) = (HashSet::new(), root.leaf_bytes);
-        Check { verify, findings, progress, reached, leaf_bytes, tree: String::new(), leaves }
+        Check { nodes: verify.nodes(), findings, progress, reached, leaf_bytes, tree: String::new(), leaves }
     }
 
     /// Reads a whole tree; gives the sum of its rows.
@@ -96,25 +95,20 @@ impl<'c> Check<'c> {
         let anything = Zone { from: (0, T::MAX), to: (0, T::MAX) };
         let entry = Entry { name: top, rows, leaves, zone: anything, bytes };
         let described = Described { entry, lower: &[], upper: None };
-        let found = self.read(&[top])?.pop().flatten();
+        let found = self.nodes.segments(&[top])?.pop().flatten();
         self.directory(&described, height, found, kind)
     }
 
     /// A segment, and the tree it belongs to.
     fn place_of(&self, name: Name) -> String {
-        format!("{} ({})", name.of(self.verify.database), self.tree)
-    }
-
-    fn read(&self, names: &[Name]) -> Result<Vec<Option<Vec<u8>>>> {
-        let ids: Vec<SegmentId> = names.iter().map(|name| name.of(self.verify.database)).collect();
-        settle::repeat(|| self.verify.storage.read_segments(&ids))
+        format!("{} ({})", name.of(self.nodes.lineage.database()), self.tree)
     }
 
     fn directory(
         &mut self,
         described: &Described<'_>,
         height: u8,
-        found: Option<Vec<u8>>,
+        found: Option<Found>,
         kind: &mut Leaves<'_>,
     ) -> Result<()> {
         self.reached.insert(described.entry.name);
@@ -130,7 +124,7 @@ impl<'c> Check<'c> {
             let children = start..directory.len().min(start + AT_ONCE);
             let names: Vec<Name> =
                 directory.entries[children.clone()].iter().map(|entry| entry.name).collect();
-            for (child, found) in children.zip(self.read(&names)?) {
+            for (child, found) in children.zip(self.nodes.segments(&names)?) {
                 let described = child_of(described, &directory, child);
                 if height > 1 {
                     self.directory(&described, height - 1, found, kind)?;
@@ -172,7 +166,7 @@ impl<'c> Check<'c> {
     fn leaf_segment(
         &mut self,
         described: &Described<'_>,
-        found: Option<Vec<u8>>,
+        found: Option<Found>,
         kind: &mut Leaves<'_>,
     ) -> Result<()> {
         self.reached.insert(described.entry.name);
@@ -182,25 +176,25 @@ impl<'c> Check<'c> {
             (self.progress)(Progress { stage: "trees", done, all: self.leaves });
         }
         let place = self.place_of(described.entry.name);
-        let Some(bytes) = self.findings.note(found.ok_or(Error::Expired { place: place.clone() }))? else {
+        let Some(found) = self.findings.note(found.ok_or(Error::Expired { place: place.clone() }))? else {
             return Ok(());
         };
-        if bytes.len() as u64 != described.entry.bytes {
-            let what = format!("{} bytes, its parent says {}", bytes.len(), described.entry.bytes);
+        if found.1.len() as u64 != described.entry.bytes {
+            let what = format!("{} bytes, its parent says {}", found.1.len(), described.entry.bytes);
             self.findings.problem(&place, what);
         }
         if let Leaves::Rows(place, sum) = kind {
-            let run = self.leaf(described, place, &bytes);
+            let run = self.leaf(described, place, &found);
             self.findings.note(run)?.iter().for_each(|run| sum.add(&Sum::of_run(run)));
         }
         Ok(())
     }
 
     /// Holds a leaf against its parent and its tree.
-    fn leaf(&mut self, described: &Described<'_>, place: &Place, bytes: &[u8]) -> Result<Run> {
+    fn leaf(&mut self, described: &Described<'_>, place: &Place, found: &Found) -> Result<Run> {
         let name = self.place_of(described.entry.name);
         let kind = if place.shape == Shape::Closed { Kind::HistoryLeaf } else { Kind::Leaf };
-        let payload = self.payload(bytes, kind, LEAF_VERSION, &name)?;
+        let payload = self.payload(found, kind, LEAF_VERSION, &name)?;
         let run = leaf::decode(&payload, place.order, place.shape)
             .map_err(|malformed| Error::corrupt(&name, malformed.to_string()))?;
         let mut wrong = |what: String| self.findings.problem(&name, what);
@@ -208,8 +202,8 @@ impl<'c> Check<'c> {
         if run.len() as u64 != rows || leaves != 1 {
             wrong(format!("{} rows in one leaf, its parent says {rows} in {leaves}", run.len()));
         }
-        if bytes.len() as u64 > self.leaf_bytes && run.len() > 1 {
-            wrong(format!("{} bytes, at most {} are allowed", bytes.len(), self.leaf_bytes));
+        if found.1.len() as u64 > self.leaf_bytes && run.len() > 1 {
+            wrong(format!("{} bytes, at most {} are allowed", found.1.len(), self.leaf_bytes));
         }
         for row in 0..run.len() {
             let (from, to) = (run.rows.from[row], run.rows.to.get(row).copied().unwrap_or(T::MAX));
@@ -238,8 +232,8 @@ impl<'c> Check<'c> {
         Ok(run)
     }
 
-    fn payload(&self, bytes: &[u8], kind: Kind, version: u8, place: &str) -> Result<Vec<u8>> {
-        let expected = Expected { kind, kind_version: version, database: self.verify.database, place };
+    fn payload(&self, (database, bytes): &Found, kind: Kind, version: u8, place: &str) -> Result<Vec<u8>> {
+        let expected = Expected { kind, kind_version: version, database: *database, place };
         Ok(frame::open(bytes, &expected)?.payload.into_owned())
     }
 }

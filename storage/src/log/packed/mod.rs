@@ -14,6 +14,7 @@
 //! Only removing facts for ever rewrites what is packed: then all of it, as a new *log generation* whose number each
 //! segment carries, so that it can be told from the older one though every root is lost ([`recover()`]).
 
+mod fork;
 mod pack;
 mod read;
 mod recover;
@@ -21,6 +22,7 @@ pub(crate) mod segment;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use fork::fork;
 pub(crate) use pack::pack;
 pub(crate) use read::{batch_of, datoms_after, frames, read};
 pub(crate) use recover::recover;

@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 
 use super::read;
 use super::segment::{Position, Segment};
-use crate::backend::{DatabaseId, Sequence, settle};
+use crate::backend::{DatabaseId, Lineage};
 use crate::datom::{Order, Partition, T};
 use crate::error::{Error, Result};
 use crate::log::reader::READ_AHEAD;
@@ -72,12 +72,8 @@ pub(crate) fn pack(
     out: &mut Writer<'_>,
 ) -> Result<Packed> {
     let generation = read::generation(nodes, &old.log)? + u64::from(!excise.is_empty());
-    let mut work = Work {
-        packer: Packer::new(nodes.database, generation, segment_bytes),
-        builder: Builder::new(Order::Eavt, Shape::Open, segment_bytes),
-        packed: Packed::of(old),
-        excise,
-    };
+    let mut work = Work::new(nodes.lineage.clone(), generation, segment_bytes, Packed::of(old));
+    work.excise = excise;
     work.builder.remember(nodes, &old.log)?;
     let mut slots = Slots::after(nodes, &old.log_end, through);
     if excise.is_empty() {
@@ -86,13 +82,13 @@ pub(crate) fn pack(
         work.take(first, out)?;
     } else {
         let mut frames = read::frames(nodes, &old.log, 0)?;
-        let mut chain = Chain::new(nodes.database);
+        let mut chain = Chain::new(nodes.lineage.clone());
         while let Some((_, frame)) = frames.next()? {
             work.take((chain.accept(&frame)?, frame), out)?;
         }
         if chain.end() != old.log_end {
             let what = format!("packed up to {:?}, its root says {:?}", chain.end(), old.log_end);
-            return Err(Error::corrupt(format!("packed log of database {}", nodes.database), what));
+            return Err(Error::corrupt(format!("packed log of database {}", nodes.lineage.database()), what));
         }
     }
     while let Some(next) = slots.next()? {
@@ -102,24 +98,23 @@ pub(crate) fn pack(
 }
 
 /// The batches in slots, as one chain, as far as they end by a transaction.
-struct Slots<'n> {
+pub(super) struct Slots<'n> {
     nodes: &'n Nodes,
-    chain: Chain,
+    pub(super) chain: Chain,
     through: Option<T>,
     ahead: VecDeque<Vec<u8>>,
 }
 
 impl<'n> Slots<'n> {
-    fn after(nodes: &'n Nodes, end: &LogEnd, through: Option<T>) -> Slots<'n> {
-        Slots { nodes, chain: Chain::after(nodes.database, end), through, ahead: VecDeque::new() }
+    pub(super) fn after(nodes: &'n Nodes, end: &LogEnd, through: Option<T>) -> Slots<'n> {
+        let chain = Chain::after(nodes.lineage.clone(), end);
+        Slots { nodes, chain, through, ahead: VecDeque::new() }
     }
 
-    fn next(&mut self) -> Result<Option<(LogBatch, Vec<u8>)>> {
+    pub(super) fn next(&mut self) -> Result<Option<(LogBatch, Vec<u8>)>> {
         if self.ahead.is_empty() {
-            let Nodes { storage, database, .. } = self.nodes;
-            let from = self.chain.next_seq();
-            let slots = settle::repeat(|| storage.read_slots(Sequence::Log(*database), from, READ_AHEAD))?;
-            self.ahead = slots.into();
+            let Nodes { storage, lineage, .. } = self.nodes;
+            self.ahead = lineage.slots(&**storage, self.chain.next_seq(), READ_AHEAD)?.into();
         }
         let Some(frame) = self.ahead.pop_front() else { return Ok(None) };
         let mut beyond = self.chain.clone();
@@ -134,14 +129,22 @@ impl<'n> Slots<'n> {
 }
 
 /// A packed log in the making.
-struct Work<'x> {
-    packer: Packer,
-    builder: Builder,
+pub(super) struct Work<'x> {
+    lineage: Lineage,
+    pub(super) packer: Packer,
+    pub(super) builder: Builder,
     packed: Packed,
-    excise: &'x [Excision],
+    pub(super) excise: &'x [Excision],
 }
 
 impl Work<'_> {
+    /// Of a database, on top of what is packed already.
+    pub(super) fn new(lineage: Lineage, generation: u64, segment_bytes: usize, packed: Packed) -> Self {
+        let packer = Packer::new(lineage.database(), generation, segment_bytes);
+        let builder = Builder::new(Order::Eavt, Shape::Open, segment_bytes);
+        Work { lineage, packer, builder, packed, excise: &[] }
+    }
+
     /// Names the segments of the old tree again, but for a short one at its end, which is read and taken anew.
     fn keep(&mut self, nodes: &Nodes, old: &Root, out: &mut Writer<'_>) -> Result<()> {
         let mut walk = Walk::new(nodes, &old.log, &Bounds::all())?;
@@ -165,9 +168,13 @@ impl Work<'_> {
         Ok(())
     }
 
-    fn take(&mut self, (mut batch, mut frame): (LogBatch, Vec<u8>), out: &mut Writer<'_>) -> Result<()> {
-        let place = Sequence::Log(out.database).slot(batch.seq);
-        if let Some(less) = excise::reseal(out.database, &frame, self.excise, &place)? {
+    pub(super) fn take(
+        &mut self,
+        (mut batch, mut frame): (LogBatch, Vec<u8>),
+        out: &mut Writer<'_>,
+    ) -> Result<()> {
+        let (writer, place) = (self.lineage.writer_of(batch.seq), self.lineage.place(batch.seq));
+        if let Some(less) = excise::reseal(writer, &frame, self.excise, &place)? {
             excise::remove(&mut batch, self.excise);
             frame = less;
         }
@@ -181,7 +188,7 @@ impl Work<'_> {
         ready.into_iter().try_for_each(|(start, entry)| self.builder.entry(out, entry, &start.key()))
     }
 
-    fn finish(mut self, end: LogEnd, out: &mut Writer<'_>) -> Result<Packed> {
+    pub(super) fn finish(mut self, end: LogEnd, out: &mut Writer<'_>) -> Result<Packed> {
         self.packer.finish(out)?;
         self.place(out)?;
         let Work { builder, packed, .. } = self;
@@ -190,16 +197,16 @@ impl Work<'_> {
 }
 
 /// Cuts a stream of frames into segments.
-struct Packer {
+pub(super) struct Packer {
     database: DatabaseId,
     generation: u64,
-    segment_bytes: usize,
+    pub(super) segment_bytes: usize,
     /// What is not in a segment yet, and where it begins.
     held: Vec<u8>,
     start: Position,
     pieces: VecDeque<Piece>,
     /// The last transaction that came by.
-    t: T,
+    pub(super) t: T,
     /// About how many bytes make a full segment.
     guess: usize,
     ready: Vec<(Position, Entry)>,
@@ -234,7 +241,7 @@ impl Packer {
 
     /// The stream goes on here, with transaction `t` or after it: the first frame is pushed whole, and cut off as far
     /// as this.
-    fn begin(&mut self, start: Position, t: T) {
+    pub(super) fn begin(&mut self, start: Position, t: T) {
         (self.start, self.t) = (start, t);
     }
 

@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use super::segment::{Position, Segment};
-use crate::backend::{DatabaseId, Sequence};
+use crate::backend::Lineage;
 use crate::datom::T;
 use crate::error::{Error, Result};
 use crate::frame;
@@ -99,11 +99,12 @@ fn frames_at<'n>(nodes: &'n Nodes, tree: &Tree, key: Vec<u8>) -> Result<Frames<'
         let segment = segment(nodes, &stop.entry)?;
         if stop.lower() != segment.start.key() {
             let what = format!("it begins with {:?}, its parent says otherwise", segment.start);
-            return Err(Error::corrupt(stop.entry.name.of(nodes.database).to_string(), what));
+            let place = stop.entry.name.of(nodes.lineage.database()).to_string();
+            return Err(Error::corrupt(place, what));
         }
         Ok(Some(segment))
     };
-    Frames::new(nodes.database, Box::new(source))
+    Frames::new(nodes.lineage.clone(), Box::new(source))
 }
 
 /// The log generation of a tree's segments.
@@ -114,15 +115,15 @@ pub(super) fn generation(nodes: &Nodes, tree: &Tree) -> Result<u64> {
 
 /// A segment of the log.
 pub(super) fn segment(nodes: &Nodes, entry: &Entry) -> Result<Segment> {
-    let place = entry.name.of(nodes.database).to_string();
-    Segment::open(nodes.database, &nodes.segment(entry.name)?, &place)
+    let (database, bytes) = nodes.segment(entry.name)?;
+    Segment::open(database, &bytes, &entry.name.of(database).to_string())
 }
 
 type Source<'s> = Box<dyn FnMut() -> Result<Option<Segment>> + 's>;
 
 /// A stream of frames, put together from segments that follow each other.
 pub(crate) struct Frames<'s> {
-    database: DatabaseId,
+    lineage: Lineage,
     source: Source<'s>,
     /// Bytes of the stream, from the next frame on.
     held: Vec<u8>,
@@ -134,8 +135,8 @@ pub(crate) struct Frames<'s> {
 
 impl<'s> Frames<'s> {
     /// The frames that begin in the segments of a source.
-    pub(super) fn new(database: DatabaseId, source: Source<'s>) -> Result<Frames<'s>> {
-        let mut frames = Frames { database, source, held: Vec::new(), at: 0, seq: 0, next: None };
+    pub(super) fn new(lineage: Lineage, source: Source<'s>) -> Result<Frames<'s>> {
+        let mut frames = Frames { lineage, source, held: Vec::new(), at: 0, seq: 0, next: None };
         if let Some(segment) = (frames.source)()? {
             frames.seq = segment.start.seq;
             let goes_on = segment.start.before > 0;
@@ -218,12 +219,12 @@ impl<'s> Frames<'s> {
     }
 
     fn corrupt(&self, what: String) -> Error {
-        Error::corrupt(place(self.database, self.seq), what)
+        Error::corrupt(place(&self.lineage, self.seq), what)
     }
 }
 
-fn place(database: DatabaseId, seq: u64) -> String {
-    format!("packed {}", Sequence::Log(database).slot(seq))
+fn place(lineage: &Lineage, seq: u64) -> String {
+    format!("packed {}", lineage.place(seq))
 }
 
 /// Batches of a stream of frames, each held against the one before.
@@ -242,8 +243,9 @@ impl<'s> Batches<'s> {
     /// The next batch and its frame.
     pub(super) fn next(&mut self) -> Result<Option<(LogBatch, Vec<u8>)>> {
         let Some((seq, frame)) = self.frames.next()? else { return Ok(None) };
-        let place = place(self.frames.database, seq);
-        let Opened { stored, link } = chain::open(self.frames.database, &frame, &place)?;
+        let lineage = &self.frames.lineage;
+        let place = place(lineage, seq);
+        let Opened { stored, link } = chain::open(lineage.writer_of(seq), &frame, &place)?;
         let batch = stored.batch;
         if batch.seq != seq {
             return Err(Error::corrupt(place, format!("batch number {}, expected {seq}", batch.seq)));

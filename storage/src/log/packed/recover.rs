@@ -1,4 +1,5 @@
-//! Finding the packed log again though every root is lost: by listing all segments of the database.
+//! Finding the packed log again though every root is lost: by listing all segments of the database, and those of the
+//! past that it shares.
 //!
 //! Each log segment says where it begins and of which log generation it is, and its bytes say where it ends. Inside a
 //! generation all segments hold the same stream, so those that follow each other are the log, whichever job wrote
@@ -14,7 +15,7 @@ use std::collections::BTreeMap;
 use super::pack::Packed;
 use super::read::{self, Frames};
 use super::segment::{Position, Segment};
-use crate::backend::{SegmentId, settle};
+use crate::backend::{DatabaseId, SegmentId, settle};
 use crate::datom::{Order, T};
 use crate::error::{Error, Result};
 use crate::frame::{self, Kind};
@@ -49,24 +50,33 @@ struct Piece {
     bytes: u64,
 }
 
-/// All log segments of the database that are whole.
+/// All log segments of the database that are whole, and those of its ancestors that end before it parted from them.
 fn listed(nodes: &Nodes) -> Result<Vec<Piece>> {
-    let (mut pieces, mut after) = (Vec::new(), None);
+    let mut pieces = Vec::new();
+    for (member, end) in nodes.lineage.members() {
+        listed_of(nodes, member, Position::of(end), &mut pieces)?;
+    }
+    Ok(pieces)
+}
+
+fn listed_of(nodes: &Nodes, database: DatabaseId, end: Position, pieces: &mut Vec<Piece>) -> Result<()> {
+    let mut after = None;
     loop {
-        let ids = settle::repeat(|| nodes.storage.list_segments(nodes.database, after, AT_ONCE))?;
-        let Some(last) = ids.last() else { return Ok(pieces) };
+        let ids = settle::repeat(|| nodes.storage.list_segments(database, after, AT_ONCE))?;
+        let Some(last) = ids.last() else { return Ok(()) };
         after = Some(*last);
         let found = settle::repeat(|| nodes.storage.read_segments(&ids))?;
-        pieces.extend(ids.iter().zip(found).filter_map(|(id, bytes)| piece(nodes, *id, &bytes?)));
+        let whole = ids.iter().zip(found).filter_map(|(id, bytes)| piece(*id, &bytes?));
+        pieces.extend(whole.filter(|piece| piece.end <= end));
     }
 }
 
 /// None if it is something else, or damaged: then the way leads elsewhere, or ends.
-fn piece(nodes: &Nodes, id: SegmentId, bytes: &[u8]) -> Option<Piece> {
+fn piece(id: SegmentId, bytes: &[u8]) -> Option<Piece> {
     if frame::kind(bytes) != Some(Kind::LogSegment) {
         return None;
     }
-    let segment = Segment::open(nodes.database, bytes, &id.to_string()).ok()?;
+    let segment = Segment::open(id.database, bytes, &id.to_string()).ok()?;
     let SegmentId { epoch, job, ordinal, .. } = id;
     Some(Piece {
         generation: segment.generation,
@@ -122,9 +132,9 @@ fn described(nodes: &Nodes, path: &[Piece]) -> Result<(Vec<Entry>, Packed)> {
     let mut entries: Vec<Entry> = path.iter().map(entry).collect();
     let mut segments = entries.clone().into_iter();
     let source = move || segments.next().map(|entry| read::segment(nodes, &entry)).transpose();
-    let mut frames = Frames::new(nodes.database, Box::new(source))?;
-    let mut chain = Chain::new(nodes.database);
-    let mut packed = Packed::of(&Root::empty(nodes.database));
+    let mut frames = Frames::new(nodes.lineage.clone(), Box::new(source))?;
+    let mut chain = Chain::new(nodes.lineage.clone());
+    let mut packed = Packed::of(&Root::empty(nodes.lineage.origin()));
     let (mut at, mut t) = (0, 0);
     while let Some((_, frame)) = frames.next()? {
         let batch = chain.accept(&frame)?;
@@ -135,7 +145,7 @@ fn described(nodes: &Nodes, path: &[Piece]) -> Result<(Vec<Entry>, Packed)> {
     match path.last() {
         Some(last) if last.end != Position::of(packed.end.seq) => {
             let what = format!("it ends with {:?}, its segments with {:?}", packed.end.seq, last.end);
-            Err(Error::corrupt(format!("packed log of database {}", nodes.database), what))
+            Err(Error::corrupt(format!("packed log of database {}", nodes.lineage.database()), what))
         }
         _ => Ok((entries, packed)),
     }

@@ -128,7 +128,7 @@ impl Place {
 
 fn nodes(storage: &MemoryStorage) -> Nodes {
     let cache = Arc::new(Cache::new(1 << 20));
-    Nodes { storage: Arc::new(storage.clone()), database: DATABASE, cache }
+    Nodes { storage: Arc::new(storage.clone()), lineage: DATABASE.into(), cache }
 }
 
 fn open(storage: &MemoryStorage) -> Result<(Log, Vec<LogBatch>)> {
@@ -201,7 +201,7 @@ fn check_tree(place: &mut Place) {
     assert_eq!(place.root.log_epoch, packed.iter().map(|batch| batch.epoch).max().unwrap_or(0));
     assert!(entries.windows(2).all(|pair| pair[0].zone.from.1 <= pair[1].zone.from.1), "times ascend");
     for entry in &entries {
-        let bytes = place.nodes().segment(entry.name).expect("a segment");
+        let bytes = place.nodes().segment(entry.name).expect("a segment").1;
         assert_eq!(bytes.len() as u64, entry.bytes);
     }
 
@@ -356,7 +356,7 @@ fn every_flipped_byte_and_every_cut_is_found_and_named() {
     let txs = place.txs();
     for (n, entry) in place.entries().iter().enumerate() {
         let id = entry.name.of(DATABASE);
-        let whole = place.nodes().segment(entry.name).expect("a segment");
+        let whole = place.nodes().segment(entry.name).expect("a segment").1;
         for at in 0..whole.len() {
             for cut in [true, false] {
                 place.storage.damage_segment(id, |bytes| {
@@ -450,7 +450,7 @@ fn two_histories_are_never_mixed() {
         met += 1;
         let id = mine.entries()[n].name.of(DATABASE);
         let whole = mine.storage.read_segments(&[id]).expect("read").remove(0).expect("there");
-        let foreign = theirs.nodes().segment(entry.name).expect("a segment");
+        let foreign = theirs.nodes().segment(entry.name).expect("a segment").1;
         mine.storage.damage_segment(id, |bytes| *bytes = foreign);
         let error = read_all(&open(&mine.storage).expect("a log").0.reader(), 0..T::MAX).expect_err("mixed");
         let error = error.to_string();
@@ -646,7 +646,7 @@ fn a_lost_reply_is_no_failure_to_pack() {
         for call in 0..8 {
             let storage = Arc::new(FaultyStorage::new(Arc::new(place.storage.clone())).at(call, fault));
             let cache = Arc::new(Cache::new(1 << 20));
-            let nodes = Nodes { storage: storage.clone(), database: DATABASE, cache };
+            let nodes = Nodes { storage: storage.clone(), lineage: DATABASE.into(), cache };
             let mut out = Writer::new(&*storage, DATABASE, 1, 1000 + call);
             let packed = pack(&nodes, &place.root, Some(140), &[], SMALL, &mut out).expect("packed");
             out.flush().expect("written");

@@ -157,7 +157,7 @@ impl House {
         let novelty = self.novelty.sealed();
         let job = Job {
             storage: &self.storage,
-            database: DATABASE,
+            lineage: DATABASE.into(),
             cache,
             rest: &self.rest,
             novelty: &novelty,
