@@ -61,7 +61,8 @@ impl Db {
         Ok(found)
     }
 
-    fn text_of(&self, e: EntityId, a: AttrId) -> Result<Option<String>> {
+    /// The text that an entity has.
+    pub(crate) fn text_of(&self, e: EntityId, a: AttrId) -> Result<Option<String>> {
         Ok(self.basis().value(e, a)?.and_then(|(v, _)| match v {
             Value::String(text) => Some(text.to_string()),
             _ => None,

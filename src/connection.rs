@@ -15,7 +15,7 @@ use crate::input::TxRequest;
 use crate::log::Log;
 use crate::requests::RequestStatus;
 use crate::store::Store;
-use crate::transact::TxReport;
+use crate::transact::{TxReport, rehearse};
 use crate::transactor::{Pending, Transactor};
 
 /// The way in to one database: gives values, takes transactions. Clone + Send + Sync.
@@ -62,9 +62,12 @@ impl Connection {
     }
 
     /// Hands the transaction over and returns at once; `busy` if the queue is full. The order of calls is the order of
-    /// t. Text is read here, by the caller's thread.
+    /// t. Text is read here, by the caller's thread, and what calls scripts is rehearsed: what does not end within its
+    /// limits never makes other writers wait.
     pub fn submit(&self, tx: impl Into<TxRequest>) -> Result<Pending> {
-        self.transactor.submit(tx.into().read()?)
+        let request = tx.into().read()?;
+        rehearse::rehearse(self.db().basis(), &request)?;
+        self.transactor.submit(request)
     }
 
     /// Takes a request in, durably, and returns before it is carried out: it will be, once, also after a crash. What came
@@ -80,7 +83,9 @@ impl Connection {
     /// # Ok::<(), annals::Error>(())
     /// ```
     pub fn accept(&self, request: impl Into<TxRequest>) -> Result<TxReport> {
-        self.transactor.submit(request.into().read_for_later()?)?.wait()
+        let request = request.into().read_for_later()?;
+        rehearse::rehearse(self.db().basis(), &request)?;
+        self.transactor.submit(request)?.wait()
     }
 
     /// What became of the request with this key; waits so long at most if it is still to be carried out. None if no

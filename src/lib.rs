@@ -94,7 +94,7 @@ pub use annals_storage::index::{
 };
 
 #[cfg(feature = "js")]
-pub use code::js::{Limits, Script};
+pub use code::Limits;
 pub use code::{Code, Context, Refusal};
 pub use commands::CommandInfo;
 pub use connection::Connection;

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use annals_query::Stopwatch;
 use annals_query::edn::{self, Edn};
+use annals_storage::datom::Keyword;
 use rquickjs::{Ctx, Exception, Function, Object, Value};
 use xxhash_rust::xxh3::xxh3_128;
 
@@ -22,23 +23,24 @@ const QUESTION: u64 = 100;
 
 /// What the transaction that calls knows of itself.
 #[derive(Clone, Debug)]
-pub(crate) struct Moment {
+pub(super) struct Moment {
     /// Its instant, in microseconds since 1970.
-    pub(crate) now: i64,
+    pub(super) now: i64,
     /// Its number.
-    pub(crate) t: u64,
-    /// What the ids it makes are derived from: the key of the request, or anything else that is the same when it is
-    /// made again.
-    pub(crate) seed: Vec<u8>,
+    pub(super) t: u64,
+    /// What the ids it makes are derived from: something that is the same when the call is made again.
+    pub(super) seed: Vec<u8>,
 }
 
 /// One call.
-pub(crate) struct Call {
-    pub(crate) host: Arc<dyn Host>,
-    pub(crate) args: Vec<Edn>,
-    pub(crate) moment: Moment,
-    pub(crate) limits: Limits,
-    pub(crate) stopwatch: Stopwatch,
+pub(super) struct Call {
+    /// Of the function.
+    pub(super) name: Keyword,
+    pub(super) host: Arc<dyn Host>,
+    pub(super) args: Vec<Edn>,
+    pub(super) moment: Moment,
+    pub(super) limits: Limits,
+    pub(super) stopwatch: Stopwatch,
 }
 
 /// What a realm and its callers share.

@@ -2,8 +2,8 @@
 //!
 //! A module is evaluated once and keeps what it stores; a function makes everything anew whenever it is called, so the
 //! text of a script becomes the body of one. Only `export` is rewritten: declarations stay where they are, lines stay
-//! lines, and columns move on the first line and after an anonymous default function only. Whether the text is a module
-//! at all says the engine, before this runs: here strings, comments, templates and regular expressions are only skipped.
+//! lines, and columns move on the first line only. Whether the text is a module at all says the engine, before this runs:
+//! here strings, comments, templates and regular expressions are only skipped.
 
 use crate::error::{Error, Result};
 
@@ -180,9 +180,9 @@ impl<'s> Scan<'s> {
         let after = skip(self.text, self.at + "export".len());
         let what = word(&self.text[after..]);
         match what {
-            "default" => self.default(after + what.len()),
             "const" | "let" | "var" | "class" => self.declaration(skip(self.text, after + what.len()), after),
             "async" | "function" => self.declaration(function_name(self.text, after), after),
+            "default" => Err(not_offered("an export without a name")),
             _ if self.text[after..].starts_with('{') => self.list(after),
             _ => Err(not_offered("an export from elsewhere")),
         }
@@ -196,35 +196,6 @@ impl<'s> Scan<'s> {
         }
         self.exports.push((name.to_owned(), name.to_owned()));
         self.replace(after - self.at, "");
-        Ok(())
-    }
-
-    /// After `export default`.
-    fn default(&mut self, end: usize) -> Result<()> {
-        let next = skip(self.text, end);
-        let what = word(&self.text[next..]);
-        let name_at = match what {
-            "function" | "async" => Some(function_name(self.text, next)),
-            "class" => Some(skip(self.text, next + what.len())),
-            _ => None,
-        };
-        let local = match name_at {
-            Some(at) if !["", "extends"].contains(&word(&self.text[at..])) => {
-                self.replace(next - self.at, "");
-                word(&self.text[at..])
-            }
-            Some(at) => {
-                self.replace(next - self.at, "");
-                self.copy(at - self.at);
-                self.out.push_str(" $default ");
-                "$default"
-            }
-            None => {
-                self.replace(end - self.at, "let $default =");
-                "$default"
-            }
-        };
-        self.exports.push(("default".to_owned(), local.to_owned()));
         Ok(())
     }
 
@@ -253,7 +224,7 @@ impl<'s> Scan<'s> {
 
 fn not_offered(what: &str) -> Error {
     Error::incorrect("db.error/function-syntax", format!("{what} is not offered"))
-        .with_hint("write `export default function`, `export function name` or `export const name =`")
+        .with_hint("write `export function name`, `export const name =` or `export {name}`")
 }
 
 /// The word a text begins with.
@@ -334,14 +305,12 @@ mod tests {
     #[test]
     fn exports_become_declarations_and_keep_their_lines() {
         let cases = [
-            ("export default function pay(db) {}", "               function pay(db) {}", "default"),
-            ("export default function (db) {}", "               function  $default (db) {}", "default"),
-            ("export default (db) => [];", "let $default = (db) => [];", "default"),
-            ("export function ensure() {}", "       function ensure() {}", "ensure"),
+            ("export function pay(db) {}", "       function pay(db) {}", "pay"),
+            ("export async function* pay() {}", "       async function* pay() {}", "pay"),
             ("export const args = {a: 1};", "       const args = {a: 1};", "args"),
-            ("const f = 1;\nexport { f as default };", "const f = 1;\n;                      ;", "default"),
-            ("export default class A {}", "               class A {}", "default"),
-            ("export\ndefault 1", "let $default =\n 1", "default"),
+            ("const f = 1;\nexport { f as pay };", "const f = 1;\n;                  ;", "pay"),
+            ("export class A {}", "       class A {}", "A"),
+            ("export\nlet a = 1", "\nlet a = 1", "a"),
         ];
         for (source, made, name) in cases {
             assert_eq!(body(source), (made.to_owned(), vec![name.to_owned()]), "{source}");
@@ -366,9 +335,13 @@ mod tests {
 
     #[test]
     fn what_is_not_offered_is_refused() {
-        for source in
-            ["export * from 'x'", "export {a} from 'x'", "export const {a} = 1", "export {'a' as b}"]
-        {
+        for source in [
+            "export * from 'x'",
+            "export {a} from 'x'",
+            "export const {a} = 1",
+            "export {'a' as b}",
+            "export default 1",
+        ] {
             assert_eq!(factory(source).err().unwrap().keyword(), "db.error/function-syntax", "{source}");
         }
     }

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use annals_query::edn::Edn;
 use annals_query::run::budget::Meter;
 use annals_query::{Budget, Stopwatch};
 use annals_storage::anomaly::Category;
@@ -20,8 +21,18 @@ const STRIDE: u64 = 10_000;
 /// What one call of a script may use up.
 ///
 /// ```
-/// let limits = annals::Limits::default();
-/// assert_eq!((limits.steps, limits.memory), (1_000_000, 8 << 20));
+/// use annals::{Code, Limits, Options};
+/// let limits = Limits { steps: 50_000, ..Limits::default() };
+/// let options = Options { code: Code::new().scripts_within(limits), ..Options::default() };
+/// let conn = annals::connect_with("mem:", options)?.database("main")?;
+/// conn.transact(
+///     r#"[{:db/ident :my/count :db.fn/lang :db.lang/js
+///          :db/fn "export function transaction(db, n) { for (let i = 0; i < n; i++); return [] }"}]"#,
+/// )?;
+/// conn.transact("[[:my/count 1000]]")?;
+/// let refused = conn.transact("[[:my/count 1000000]]").unwrap_err();
+/// assert_eq!(refused.keyword(), "db.error/function-limit");
+/// # Ok::<(), annals::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
@@ -31,14 +42,15 @@ pub struct Limits {
     pub memory: usize,
     /// Bytes of stack; must be less than the thread has.
     pub stack: usize,
-    /// Time from the call to its result.
+    /// Time that the thread works on it, where the system tells that (else time), so that no honest call is refused because
+    /// the machine is busy. What many calls of one transaction have together is [`Code::within`](crate::Code::within).
     pub time: Duration,
 }
 
 impl Default for Limits {
-    /// What a command may use up.
+    /// A million steps, 8 MiB, 256 KiB of stack, 50 ms.
     fn default() -> Limits {
-        Limits { steps: 1_000_000, memory: 8 << 20, stack: 256 << 10, time: Duration::from_millis(10) }
+        Limits { steps: 1_000_000, memory: 8 << 20, stack: 256 << 10, time: Duration::from_millis(50) }
     }
 }
 
@@ -53,32 +65,30 @@ pub(super) enum Limit {
 
 impl Limit {
     /// The refusal of a call that reached it.
-    pub(super) fn error(self, limits: &Limits) -> Error {
-        let (name, message, hint) = match self {
-            Limit::Steps => (
-                "steps",
-                format!("the function took more than {} steps", limits.steps),
-                "do less in one call",
-            ),
-            Limit::Memory => (
-                "memory",
-                format!("the function needs more than {} bytes", limits.memory),
-                "hold less at once",
-            ),
+    pub(super) fn error(self, function: &str, limits: &Limits) -> Error {
+        let (limit, did, hint) = match self {
+            Limit::Steps => {
+                ("steps", format!("took more than {} steps", limits.steps), "do less in one call")
+            }
+            Limit::Memory => {
+                ("memory", format!("needs more than {} bytes", limits.memory), "hold less at once")
+            }
             Limit::Stack => (
                 "stack",
-                format!("the function calls itself deeper than {} bytes of stack allow", limits.stack),
+                format!("calls itself deeper than {} bytes of stack allow", limits.stack),
                 "use a loop, or see where it does not end",
             ),
             Limit::Time => (
                 "time",
-                format!("the function took longer than the {} ms it had", limits.time.as_millis()),
-                "do less in one call, or ask for less",
+                format!("took longer than the {} ms it had", limits.time.as_millis()),
+                "do less in one call, ask for less, or call fewer functions in one transaction",
             ),
         };
+        let message = format!("the function {function} {did}");
         Error::new(Category::Interrupted, "db.error/function-limit", message)
             .with_hint(hint)
-            .with_data("db.error/limit", annals_query::edn::Edn::keyword(name))
+            .with_data("db.error/function", Edn::keyword(function))
+            .with_data("db.error/limit", Edn::keyword(limit))
     }
 }
 
@@ -172,12 +182,17 @@ impl Gauge {
 
     fn now(&self) -> u64 {
         let stopwatch = self.stopwatch.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let read = |stopwatch| Meter::new(&Budget { stopwatch: Some(stopwatch), ..Budget::default() }).now();
-        stopwatch.and_then(read).map_or(0, micros)
+        stopwatch.map_or(0, |stopwatch| micros(elapsed(&stopwatch)))
     }
 }
 
-fn micros(time: Duration) -> u64 {
+/// What a stopwatch shows.
+pub(super) fn elapsed(stopwatch: &Stopwatch) -> Duration {
+    let budget = Budget { stopwatch: Some(stopwatch.clone()), ..Budget::default() };
+    Meter::new(&budget).now().unwrap_or_default()
+}
+
+pub(super) fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
@@ -205,10 +220,10 @@ mod tests {
         gauge.ready(&limits, &stopwatch);
         gauge.begin();
         assert!(!gauge.charge(1), "the time of a call begins with it");
-        time.store(109, Relaxed);
+        time.store(199, Relaxed);
         assert!(gauge.charge(1));
-        let error = gauge.reached().unwrap().error(&limits);
+        let error = gauge.reached().unwrap().error("my/f", &limits);
         assert_eq!((error.category(), error.keyword()), (Category::Interrupted, "db.error/function-limit"));
-        assert!(error.message().contains("10 ms"));
+        assert!(error.message().contains("50 ms"));
     }
 }

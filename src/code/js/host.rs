@@ -20,7 +20,7 @@ use crate::question::{Arg, Question};
 const VALUES: usize = 100_000;
 
 /// What a script may ask.
-pub(crate) trait Host: Send + Sync {
+pub(super) trait Host: Send + Sync {
     /// A query; the database is its first input.
     fn q(&self, query: &str, inputs: &[Edn], budget: &Budget) -> Result<Edn>;
     /// An entity by a pull pattern; nil if the name names nothing.
@@ -38,7 +38,8 @@ impl Host for Db {
         let question = Question::of(self.basis().home.queries.read(query)?);
         let over = if question.wants_db() { question.over(self) } else { question };
         let asked = inputs.iter().cloned().fold(over, |question, input| question.arg(Arg::Edn(input)));
-        Ok(asked.budget(budget.clone()).run()?.into_edn())
+        let functions = self.basis().home.options.code.functions();
+        Ok(asked.functions(functions).budget(budget.clone()).run()?.into_edn())
     }
 
     fn pull(&self, pattern: &str, entity: &Edn, budget: &Budget) -> Result<Edn> {

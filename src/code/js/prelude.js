@@ -351,8 +351,10 @@
     entity: (e) => ask("entity", "[" + entity(e, DEEPEST) + "]", make),
     values: (e, attribute) => ask("values", "[" + entity(e, DEEPEST) + " " + name(attribute) + "]", make),
   });
-  const reject = (code, data) => {
-    throw new Rejection("[" + name(code) + " " + (data === undefined ? "{}" : printed(data, DEEPEST)) + "]");
+  const reject = (code, message, data) => {
+    const told = typeof message === "string" ? message : null;
+    const facts = told === null ? message : data;
+    throw new Rejection("[" + name(code) + " " + printed(told, 1) + " " + (facts === undefined ? "{}" : printed(facts, DEEPEST)) + "]");
   };
   const context = () => freeze({ now: ask("now", "[]", make), t: ask("t", "[]", make), tx: "datomic.tx", uuid: () => ask("uuid", "[]", make), reject });
 
@@ -391,7 +393,6 @@
       names = new Map();
       try {
         const exported = factory()[wanted];
-        if (shape === "data") return "v" + printed(exported ?? null, DEEPEST);
         if (typeof exported !== "function") return "n";
         const args = input(make);
         args[args.length] = context();

@@ -12,7 +12,7 @@ use rquickjs::context::{EvalOptions, intrinsic};
 use rquickjs::{Context, Ctx, Function, Module, Object, Persistent, Runtime, Value};
 
 use super::bridge::{self, Call, Shared};
-use super::exports::HEAD;
+use super::exports::{self, Factory, HEAD};
 use super::gauge::{Limit, Limits};
 use crate::error::{Error, Result};
 
@@ -33,14 +33,11 @@ type Intrinsics = (
 
 /// How the result of a script is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Shape {
+pub(super) enum Shape {
     /// A function's result, as transaction data: text is a name where a name stands.
     Transaction,
     /// A function's result, as it is.
-    #[allow(dead_code, reason = "for whoever calls scripts inside of transactions")]
     Plain,
-    /// Not called: a value that is exported.
-    Data,
 }
 
 impl Shape {
@@ -48,7 +45,6 @@ impl Shape {
         match self {
             Shape::Transaction => "transaction",
             Shape::Plain => "plain",
-            Shape::Data => "data",
         }
     }
 }
@@ -165,15 +161,20 @@ impl Realm {
     }
 }
 
-/// Whether a text is a module, by the engine.
-pub(super) fn check(source: &str, limits: &Limits) -> Result<()> {
+/// What the engine takes for a module, as a function that makes its exports. Nothing of it runs.
+pub(super) fn check(source: &str, limits: &Limits) -> Result<Factory> {
     let runtime = Runtime::new().map_err(broken)?;
     let context = Context::custom::<Intrinsics>(&runtime).map_err(broken)?;
     runtime.set_memory_limit(limits.memory);
     runtime.set_max_stack_size(limits.stack);
-    context.with(|ctx| match Module::declare(ctx.clone(), NAME, source) {
-        Ok(_) => Ok(()),
-        Err(_) => Err(syntax_error(&thrown(&ctx), false)),
+    context.with(|ctx| {
+        if Module::declare(ctx.clone(), NAME, source).is_err() {
+            return Err(syntax_error(&thrown(&ctx), false));
+        }
+        let factory = exports::factory(source)?;
+        let made = ctx.eval_with_options::<Function, _>(factory.text.as_str(), named(NAME));
+        made.map(|_| ()).map_err(|_| syntax_error(&thrown(&ctx), true))?;
+        Ok(factory)
     })
 }
 

@@ -47,7 +47,7 @@ fn a_script_that_does_not_end_is_refused_and_the_next_call_works() {
     let mut problems = Vec::new();
     for (body, wanted) in hostile {
         let source =
-            format!("export default function (db, bad, ctx) {{\nif (!bad) return 'well';\n{body}\n}}");
+            format!("export function transaction(db, bad, ctx) {{\nif (!bad) return 'well';\n{body}\n}}");
         let script = Script::new(&source).unwrap_or_else(|error| panic!("{body}: {error:?}"));
         let told = match run(&script, &db, &[true.into()], Shape::Plain) {
             Ok(made) => format!("gave {}", made.data),
@@ -72,9 +72,9 @@ fn the_time_of_a_call_is_bounded_and_that_of_its_questions() {
     let product = "[:find (count ?a) . :where [?a] [?b] [?c] [?d] [?e] [?f]]";
     for body in ["for (;;);".to_owned(), format!("for (;;) {{ try {{ db.q('{product}') }} catch (e) {{}} }}")]
     {
-        let script = Script::new(&format!("export default (db) => {{ {body} }}")).unwrap();
+        let script = Script::new(&format!("export const transaction = (db) => {{ {body} }}")).unwrap();
         let limits = Limits { steps: u64::MAX / 2, time: Duration::from_millis(30), ..LIMITS };
-        let refused = script.call("default", Shape::Plain, call_of(&db(), &[], limits)).unwrap_err();
+        let refused = script.call("transaction", Shape::Plain, call_of(&db(), &[], limits)).unwrap_err();
         assert_eq!(
             (refused.keyword(), limit(&refused).as_str()),
             ("db.error/function-limit", ":time"),
@@ -86,7 +86,7 @@ fn the_time_of_a_call_is_bounded_and_that_of_its_questions() {
 #[test]
 fn what_many_scripts_do_is_cheap() {
     let script = Script::new(
-        "export default function (db, n) {
+        "export function transaction(db, n) {
            const ops = [], seen = new Map(), of = {};
            for (let i = 0; i < n; i++) {
              seen.set('k' + i % 100, (seen.get('k' + i % 100) ?? 0) + 1);
@@ -105,15 +105,16 @@ fn what_many_scripts_do_is_cheap() {
 #[test]
 fn what_cannot_be_read_is_refused_with_its_place() {
     for (source, line, told) in [
-        ("export default function () { let x = ; }", 1, "unexpected token"),
-        ("export default function () {\n\n  return [}\n", 3, ""),
-        ("export default () => 1; } ; globalThis.x = 1; {", 1, ""),
-        ("import x from 'y';\nexport default () => x", 0, ""),
-        ("export const x = 1", 0, "exports nothing by default"),
-        ("export default () => 10n", 0, "10n"),
-        ("export default () => { with ({}) {} }", 1, ""),
-        ("export default /(((a{9999}){9999}){9999}/", 0, "expecting ')'"),
-        ("export default 1; \0", 0, "code 0"),
+        ("export function transaction() { let x = ; }", 1, "unexpected token"),
+        ("export function transaction() {\n\n  return [}\n", 3, ""),
+        ("export const transaction = () => 1; } ; globalThis.x = 1; {", 1, ""),
+        ("import x from 'y';\nexport const transaction = () => x", 0, ""),
+        ("export const x = 1", 0, "exports none of transaction, predicate, command"),
+        ("export default () => []", 0, "an export without a name"),
+        ("export const transaction = () => 10n", 0, "10n"),
+        ("export const transaction = () => { with ({}) {} }", 1, ""),
+        ("export const command = /(((a{9999}){9999}){9999}/", 0, "expecting ')'"),
+        ("export const command = 1; \0", 0, "code 0"),
     ] {
         let refused = Script::new(source).err().unwrap_or_else(|| panic!("{source} can be read"));
         assert_eq!(refused.keyword(), "db.error/function-syntax", "{source}: {refused:?}");
@@ -121,20 +122,22 @@ fn what_cannot_be_read_is_refused_with_its_place() {
         let at = refused.data().get(&Edn::keyword("db.error/line")).cloned();
         assert_eq!(at, (line > 0).then_some(Edn::Int(line)), "{source}: {refused:?}");
     }
-    let deep = format!("export default {}1{}", "[".repeat(100_000), "]".repeat(100_000));
+    let deep = format!("export const transaction = {}1{}", "[".repeat(100_000), "]".repeat(100_000));
     assert!(Script::new(&deep).is_err());
     assert_eq!(Script::new(&" ".repeat(1 << 19)).err().unwrap().keyword(), "db.error/function-syntax");
-    let endless = Script::new("for (;;); export default () => []").err().unwrap();
-    assert_eq!(endless.keyword(), "db.error/function-limit");
-    let asks = Script::new("export default () => []; export const args = {a: 'long', b: [1.5]}").unwrap();
-    assert_eq!(asks.args(), &read("{:a \"long\" :b [1.5]}"));
+    // Nothing of a text runs before it is called.
+    let endless = Script::new("for (;;); export const transaction = () => []").unwrap();
+    assert_eq!(limit(&run(&endless, &db(), &[], Shape::Transaction).unwrap_err()), ":steps");
+    let none = Script::new("export const transaction = 7").unwrap();
+    let refused = run(&none, &db(), &[], Shape::Transaction).unwrap_err();
+    assert!(refused.message().contains("is no function"), "{refused:?}");
 }
 
 #[test]
 fn nothing_of_a_call_is_there_in_the_next() {
     let pollution = "let count = 0; const seen = []; const of = new Map();
         const tried = (f) => { try { f(); return true } catch { return false } };
-        export default function (db, x, ctx) {
+        export function transaction(db, x, ctx) {
           count += 1; seen.push(x); of.set(x, count);
           const done = [
             () => { Array.prototype.map = () => 'caught' }, () => { Object.prototype.leak = 1 },
@@ -159,7 +162,7 @@ fn nothing_of_a_call_is_there_in_the_next() {
         assert_eq!(made.data, read("[1 1 1 [] false [2]]"));
     }
     let reached = "const own = (x) => Object.getOwnPropertyNames(x);
-        export default () => ['eval', 'Function', 'Date', 'Promise', 'Proxy', 'BigInt', 'RegExp', 'setTimeout',
+        export const transaction = () => ['eval', 'Function', 'Date', 'Promise', 'Proxy', 'BigInt', 'RegExp', 'setTimeout',
           'queueMicrotask', 'WeakRef', 'SharedArrayBuffer', 'performance', 'console', 'host', 'world']
           .filter((name) => name in globalThis).concat(own(Math).filter((name) => name === 'random'))";
     assert_eq!(run(&Script::new(reached).unwrap(), &db, &[], Shape::Plain).unwrap().data, read("[]"));

@@ -9,7 +9,11 @@ use std::time::Duration;
 use annals_query::edn::{self, Edn};
 use annals_storage::anomaly::Category;
 
-use super::{Call, Limits, Made, Moment, Script, Scripts, Shape};
+use super::Limits;
+use super::bridge::{Call, Moment};
+use super::kept::{KEPT, Scripts};
+use super::realm::Shape;
+use super::script::{Made, Script};
 use crate::database::Db;
 use crate::error::{Error, Result};
 
@@ -38,6 +42,7 @@ fn db() -> Db {
 
 fn call_of(db: &Db, args: &[Edn], limits: Limits) -> Call {
     Call {
+        name: annals_storage::datom::Keyword::new("my/f"),
         host: Arc::new(db.clone()),
         args: args.to_vec(),
         moment: Moment { now: 1_700_000_000_000_000, t: 7, seed: b"key".to_vec() },
@@ -47,17 +52,17 @@ fn call_of(db: &Db, args: &[Edn], limits: Limits) -> Call {
 }
 
 fn run(script: &Script, db: &Db, args: &[Edn], shape: Shape) -> Result<Made> {
-    script.call("default", shape, call_of(db, args, LIMITS))
+    script.call("transaction", shape, call_of(db, args, LIMITS))
 }
 
 /// The result of a function's body, with `db`, `x` and `ctx`, as it is.
 fn plain(body: &str, x: Edn) -> Result<Edn> {
-    let script = Script::new(&format!("export default function (db, x, ctx) {{\n{body}\n}}"))?;
+    let script = Script::new(&format!("export function transaction(db, x, ctx) {{\n{body}\n}}"))?;
     Ok(run(&script, &db(), &[x], Shape::Plain)?.data)
 }
 
 fn data(body: &str) -> Result<String> {
-    let script = Script::new(&format!("export default function (db, x, ctx) {{\n{body}\n}}"))?;
+    let script = Script::new(&format!("export function transaction(db, x, ctx) {{\n{body}\n}}"))?;
     Ok(run(&script, &db(), &[Edn::Nil], Shape::Transaction)?.data.to_string())
 }
 
@@ -83,13 +88,19 @@ fn a_refusal_names_the_place_and_a_rejection_its_data() {
     let refused = refused.unwrap_err();
     assert_eq!((refused.keyword(), refused.category()), ("db.error/rejected", Category::Conflict));
     let data: Vec<String> = refused.data().iter().map(|(key, value)| format!("{key} {value}")).collect();
-    assert_eq!(data, [":have 3", ":a/b :x", ":db.error/code :boat/no"]);
+    assert_eq!(data, [":have 3", ":a/b :x", ":db.error/code :boat/no", ":db.error/function :my/f"]);
+    assert_eq!(refused.message(), "the function my/f rejects this: :boat/no");
+    let refused = self::data("ctx.reject('boat/dry', 'there is none left', {left: 0})").unwrap_err();
+    assert_eq!(
+        (refused.message(), &refused.data()[&Edn::keyword("left")]),
+        ("there is none left", &Edn::Int(0))
+    );
 }
 
 #[test]
 fn the_same_call_gives_the_same_and_takes_the_same_steps() {
     let script = Script::new(
-        "export default function (db, n, ctx) {
+        "export function transaction(db, n, ctx) {
            let sum = 0;
            for (let i = 0; i < n; i++) sum += i;
            const rows = db.q('[:find ?n ?f :where [?e :boat/name ?n] [?e :boat/fuel ?f]]');
@@ -110,11 +121,11 @@ fn the_same_call_gives_the_same_and_takes_the_same_steps() {
     assert_eq!((&parts[3], &parts[4]), (&Edn::Inst(1_700_000_000_000_000), &Edn::Int(7)));
     let mut other = call_of(&db, &[12_345.into()], LIMITS);
     other.moment.seed = b"another".to_vec();
-    let other = script.call("default", Shape::Plain, other).unwrap();
+    let other = script.call("transaction", Shape::Plain, other).unwrap();
     assert!(other.data.as_seq().unwrap()[1] != parts[1] && other.steps == first.steps);
     // Exactly at its steps a call goes through, and below it does not.
     let limited = |steps| {
-        script.call("default", Shape::Plain, call_of(&db, &[12_345.into()], Limits { steps, ..LIMITS }))
+        script.call("transaction", Shape::Plain, call_of(&db, &[12_345.into()], Limits { steps, ..LIMITS }))
     };
     assert!(limited(first.steps).is_ok());
     assert_eq!(limit(&limited(first.steps - 1).unwrap_err()), ":steps");
@@ -171,25 +182,25 @@ fn a_script_asks_the_database() {
 #[test]
 fn scripts_are_kept_by_their_text_and_forgotten_in_turn() {
     let scripts = Scripts::default();
-    let of = |n: usize| scripts.of(&format!("export default () => [[{n}, 1]]")).unwrap();
+    let of = |n: usize| scripts.of(&format!("export const transaction = () => [[{n}, 1]]")).unwrap();
     let first = of(0);
-    for n in 1..super::scripts::KEPT {
+    for n in 1..KEPT {
         of(n);
     }
     assert!(Arc::ptr_eq(&of(0), &first), "asked for again, it is young again");
     let second = of(1);
-    of(super::scripts::KEPT);
+    of(KEPT);
     assert!(Arc::ptr_eq(&of(1), &second) && Arc::ptr_eq(&of(0), &first));
-    for n in 100..100 + super::scripts::KEPT {
+    for n in 100..100 + KEPT {
         of(n);
     }
     assert!(!Arc::ptr_eq(&of(0), &first));
-    assert!(scripts.of("export default (").is_err());
+    assert!(scripts.of("export const transaction = (").is_err());
 }
 
 #[test]
 fn many_threads_call_one_script() {
-    let script = Script::new("let n = 0; export default (db, x) => { n += x; return [n, db.q('[:find (count ?e) . :where [?e :boat/name]]')] }").unwrap();
+    let script = Script::new("let n = 0; export const transaction = (db, x) => { n += x; return [n, db.q('[:find (count ?e) . :where [?e :boat/name]]')] }").unwrap();
     let db = db();
     std::thread::scope(|scope| {
         for x in 0..4_i64 {
