@@ -1,8 +1,8 @@
 //! Code that transactions call: functions that make transaction data, and predicates that judge what is asserted.
 //!
 //! Code is *native*, registered in Rust in a [`Code`] that a storage is opened with, or *stored*, as facts, under the
-//! ident it is called by ([`stored`]), in Datalog or as a script. Native names win. All code is pure: what it gives depends on its arguments and the
-//! database it is handed, on nothing else; so a transaction that is judged again is judged alike.
+//! ident it is called by ([`stored`]), in Datalog or as a script. Native names win. All code is pure: what it gives depends
+//! on its arguments and the database it is handed, on nothing else; so a transaction that is judged again is judged alike.
 //! How calls are unfolded is the affair of `transact`.
 
 #[cfg(feature = "js")]
@@ -27,27 +27,26 @@ use crate::database::Db;
 use crate::error::{Error, Result, brief};
 use crate::schema::bootstrap as at;
 
+pub(crate) use engine::Allowance;
+use engine::{Script, Scripts};
 #[cfg(feature = "js")]
-pub(crate) use js::Allowance;
+use js as engine;
 #[cfg(feature = "js")]
 pub use js::Limits;
-#[cfg(feature = "js")]
-use js::{Script, Scripts};
 pub use native::Code;
 pub use refusal::Refusal;
 use role::Role;
-pub(crate) use stored::{ReadCode, Stored, is_script};
+pub(crate) use stored::{ReadCode, Stored};
 #[cfg(not(feature = "js"))]
-pub(crate) use unbuilt::Allowance;
-#[cfg(not(feature = "js"))]
-use unbuilt::{Script, Scripts};
+use unbuilt as engine;
 
 /// What a transaction function is told beside its arguments.
 pub struct Context<'c> {
     db: &'c Db,
     t: T,
     instant: i64,
-    #[cfg_attr(not(feature = "js"), expect(dead_code, reason = "only scripts have one"))]
+    /// What scripts may use up.
+    #[cfg_attr(not(feature = "js"), expect(dead_code, reason = "there are no scripts"))]
     allowance: &'c Allowance,
 }
 

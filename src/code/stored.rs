@@ -15,20 +15,20 @@ use std::sync::{Arc, Mutex, PoisonError};
 use annals_query::ast::{Binding, Input, SourceName};
 use annals_query::edn::{Edn, Form, FormKind, read_one};
 use annals_query::{Answer, Prepared, parse};
-use annals_storage::datom::{Keyword, Value};
+use annals_storage::datom::Keyword;
 
 use super::template::Template;
 use super::{Context, Role, Script, Scripts, budget, failed, inside, wrong_arity};
 use crate::database::Db;
 use crate::error::{Error, Result};
 use crate::question::{Arg, Question};
+use crate::schema::SCRIPT;
 
 /// The most texts that are remembered.
 const TEXTS: usize = 1000;
 
-/// The languages of stored code.
+/// The language of code that names none.
 const DATALOG: &str = "db.lang/datalog";
-const SCRIPT: &str = "db.lang/js";
 
 /// A piece of stored code.
 #[derive(Debug)]
@@ -78,11 +78,6 @@ impl ReadCode {
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<Stored>>> {
         self.datalog.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// True if `:db.fn/lang` says that code is a script.
-pub(crate) fn is_script(language: &Value) -> bool {
-    matches!(language, Value::Keyword(name) if name.as_str() == SCRIPT)
 }
 
 impl Stored {

@@ -51,3 +51,23 @@ impl Script {
             .with_data("db.error/function", name.clone()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_script_is_stored_and_not_called() {
+        let conn = crate::connect("mem:").unwrap().database("main").unwrap();
+        let script =
+            r#"[{:db/ident :my/f :db.fn/lang :db.lang/js :db/fn "export const transaction = () => []"}]"#;
+        conn.transact(script).unwrap();
+        let refused = conn.transact("[[:my/f]]").unwrap_err();
+        let of = (refused.keyword(), refused.category());
+        assert_eq!(of, ("db.error/unsupported-language", Category::Unsupported));
+        assert!(
+            refused.message().contains("my/f") && refused.message().contains("feature `js`"),
+            "{refused}"
+        );
+    }
+}

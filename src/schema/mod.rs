@@ -23,6 +23,7 @@ use hashbrown::HashMap;
 use crate::error::Result;
 use bootstrap as at;
 pub(crate) use constraint::{Constraint, Invariant, Reads};
+pub(crate) use scripts::SCRIPT;
 
 /// What the values of a tuple attribute look like.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -4,19 +4,21 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use annals_storage::datom::{EntityId, Pattern};
+use annals_storage::datom::{EntityId, Pattern, Value};
 use annals_storage::snapshot::{Snapshot, View};
 
 use super::bootstrap as at;
-use crate::code;
 use crate::error::Result;
+
+/// What `:db.fn/lang` says of a script.
+pub(crate) const SCRIPT: &str = "db.lang/js";
 
 /// The entities whose code is a script, sorted.
 pub(super) fn all(snapshot: &Snapshot) -> Result<Arc<[EntityId]>> {
     let mut found = Vec::new();
     snapshot.scan(&View::default(), &Pattern::attribute(at::FN_LANG), &mut |batch| {
         for row in 0..batch.len {
-            if code::is_script(&batch.v.get(row).to_value()) {
+            if matches!(batch.v.get(row).to_value(), Value::Keyword(name) if name.as_str() == SCRIPT) {
                 found.push(EntityId(batch.e.get(row)));
             }
         }

@@ -1,6 +1,6 @@
 //! Scripts by their text: the last that were called, with the realms that wait for their next call.
 //!
-//! Few are kept, because a realm takes a good part of a MiB; whoever is called again becomes young again.
+//! Few are kept, because a realm takes a third of a MiB and more; whoever is called again becomes young again.
 
 use std::sync::{Arc, Mutex};
 

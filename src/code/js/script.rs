@@ -152,8 +152,7 @@ impl Script {
 /// What a call knows of its transaction. Its ids come from what no other call of any database has.
 fn moment(context: &Context<'_>, number: u64) -> Moment {
     let home = &context.db().basis().home;
-    let mut seed = home.name.as_bytes().to_vec();
-    seed.extend(home.database.0.to_le_bytes());
+    let mut seed = home.database.0.to_le_bytes().to_vec();
     seed.extend(context.instant().to_le_bytes());
     seed.extend(number.to_le_bytes());
     Moment { now: context.instant(), t: context.t(), seed }
