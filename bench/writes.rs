@@ -5,6 +5,7 @@
 
 #![allow(clippy::print_stdout, clippy::disallowed_methods)]
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use annals::{Code, Connection, Context, Edn, Options, Refusal, TxRequest};
@@ -24,7 +25,7 @@ const SCHEMA: &str = r#"[
 
 /// Declared after the schema is there.
 const RULES: &str = r#"[
-  {:db/id :account/judged :db.attr/preds [nat-int?]}
+  {:db/id :account/judged :db.attr/preds [number?]}
   {:db/ident :rule/positive :db/constraint "[:find ?a ?n :where [?a :account/kept ?n] [(< ?n 0)]]"}
   {:db/ident :rule/named :db/constraint "[:find ?a :where [?a :account/whole ?n] [(< ?n 0)] (not [?a :account/name])]"}]"#;
 
@@ -128,13 +129,54 @@ fn main() {
     unique(&conn, accounts);
 }
 
-/// How long an attribute of so many values takes to become unique, and to be refused.
+/// How long an attribute of so many values takes to become unique, and what others who write meanwhile notice of it.
 fn unique(conn: &Connection, accounts: usize) {
     let start = Instant::now();
-    let db = conn.db();
-    db.with("[{:db/id :account/name :db/unique :db.unique/value}]").expect("names are distinct");
+    conn.db().with("[{:db/id :account/name :db/unique :db.unique/value}]").expect("names are distinct");
     let took = start.elapsed();
-    println!("{accounts} values become unique: {:.2} ms", took.as_secs_f64() * 1e3);
+    println!("{accounts} values are found to be distinct: {:.2} ms", took.as_secs_f64() * 1e3);
+    let alone = others(conn, accounts, || std::thread::sleep(took));
+    let meanwhile = others(conn, accounts, || {
+        conn.transact("[{:db/id :account/name :db/unique :db.unique/value}]").expect("names are distinct");
+        conn.transact("[[:db/retract :account/name :db/unique :db.unique/value]]").expect("a fact");
+    });
+    for (what, times) in [("alone", alone), ("while values become unique", meanwhile)] {
+        let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e6;
+        println!(
+            "one fact, {what:28} {:>9.1} us median, {:.1} us of 99 %, {:.1} us at most, of {}",
+            at(0.5),
+            at(0.99),
+            at(1.0),
+            times.len()
+        );
+    }
+}
+
+/// How long transactions of one fact take while something is done again and again, sorted.
+fn others(conn: &Connection, accounts: usize, work: impl Fn() + Sync) -> Vec<Duration> {
+    let done = AtomicBool::new(false);
+    let mut times = std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            let mut times = Vec::new();
+            while !done.load(Ordering::Relaxed) {
+                let n = times.len();
+                let start = Instant::now();
+                conn.transact(format!(
+                    "[[:db/add [:account/id {}] :account/balance {}]]",
+                    (n * 7919) % accounts,
+                    n + 1
+                ))
+                .expect("an accepted transaction");
+                times.push(start.elapsed());
+            }
+            times
+        });
+        (0..ROUNDS).for_each(|_| work());
+        done.store(true, Ordering::Relaxed);
+        writer.join().expect("no panic")
+    });
+    times.sort();
+    times
 }
 
 fn fill(conn: &Connection, accounts: usize) {

@@ -225,9 +225,14 @@ impl Basis {
     /// The entity whose members make this tuple, of a composite whose older entities have no tuples yet.
     fn holder_by_members(&self, composite: &Attr, slots: &[Option<Value>]) -> Result<Option<EntityId>> {
         let Tuple::Composite(members) = &composite.tuple else { return Ok(None) };
+        Ok(self.with_members(members, slots)?.first().copied())
+    }
+
+    /// Every entity that has these values of these attributes of one value, none where none is given.
+    pub(crate) fn with_members(&self, members: &[AttrId], slots: &[Option<Value>]) -> Result<Vec<EntityId>> {
         let mut given =
             members.iter().zip(slots).filter_map(|(member, slot)| Some((*member, slot.as_ref()?)));
-        let Some((first, v)) = given.next() else { return Ok(None) };
+        let Some((first, v)) = given.next() else { return Ok(Vec::new()) };
         let mut candidates = Vec::new();
         with_ref(v, |v| {
             self.each(&Pattern::value(first, v), &mut |e, _, _, _| {
@@ -235,16 +240,18 @@ impl Basis {
                 ControlFlow::Continue(())
             })
         })?;
+        let mut found = Vec::new();
         for e in candidates {
-            let mut is_it = true;
-            for (member, slot) in members.iter().zip(slots) {
-                is_it &= self.value(e, *member)?.map(|(v, _)| v).as_ref() == slot.as_ref();
-            }
-            if is_it {
-                return Ok(Some(e));
+            if self.members_of(e, members)? == slots {
+                found.push(e);
             }
         }
-        Ok(None)
+        Ok(found)
+    }
+
+    /// The values an entity has of attributes of one value.
+    pub(crate) fn members_of(&self, e: EntityId, members: &[AttrId]) -> Result<Vec<Option<Value>>> {
+        members.iter().map(|member| Ok(self.value(e, *member)?.map(|(v, _)| v))).collect()
     }
 
     /// Everything that holds about an entity.

@@ -11,7 +11,7 @@ use annals_storage::index::{Collected, Progress as VerifyProgress, Report as Ver
 use crate::database::Db;
 use crate::error::Result;
 use crate::fork;
-use crate::input::TxRequest;
+use crate::input::{Request, TxRequest};
 use crate::log::Log;
 use crate::requests::RequestStatus;
 use crate::store::Store;
@@ -62,12 +62,10 @@ impl Connection {
     }
 
     /// Hands the transaction over and returns at once; `busy` if the queue is full. The order of calls is the order of
-    /// t. Text is read here, by the caller's thread, and what calls scripts is rehearsed: what does not end within its
-    /// limits never makes other writers wait.
+    /// t. On the caller's thread, so that nobody else waits for that, text is read, what calls scripts is rehearsed, and what
+    /// stands in the way of an attribute that is to become stricter is looked for.
     pub fn submit(&self, tx: impl Into<TxRequest>) -> Result<Pending> {
-        let request = tx.into().read()?;
-        rehearse::rehearse(self.db().basis(), &request)?;
-        self.transactor.submit(request)
+        self.transactor.submit(self.looked_at(tx.into().read()?)?)
     }
 
     /// Takes a request in, durably, and returns before it is carried out: it will be, once, also after a crash. What came
@@ -83,9 +81,14 @@ impl Connection {
     /// # Ok::<(), annals::Error>(())
     /// ```
     pub fn accept(&self, request: impl Into<TxRequest>) -> Result<TxReport> {
-        let request = request.into().read_for_later()?;
-        rehearse::rehearse(self.db().basis(), &request)?;
-        self.transactor.submit(request)?.wait()
+        self.transactor.submit(self.looked_at(request.into().read_for_later()?)?)?.wait()
+    }
+
+    fn looked_at(&self, request: Request) -> Result<Request> {
+        let db = self.db();
+        let request = request.looked_ahead(db.basis())?;
+        rehearse::rehearse(db.basis(), &request)?;
+        Ok(request)
     }
 
     /// What became of the request with this key; waits so long at most if it is still to be carried out. None if no

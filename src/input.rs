@@ -5,7 +5,9 @@ use annals_query::edn::{self, Edn, Form};
 use annals_storage::anomaly::Category;
 use annals_storage::datom::{AttrId, EntityId, Keyword};
 
+use crate::basis::Basis;
 use crate::error::{Error, Result};
+use crate::transact::ahead::Ahead;
 use crate::transact::key::Key;
 
 /// Transaction data: EDN text (one vector), a form, or EDN values.
@@ -140,7 +142,7 @@ impl TxRequest {
         let expectations: Vec<Form> =
             self.expectations.into_iter().map(TxData::form).collect::<Result<_>>()?;
         let key = self.key.map(|key| Key::new(key, &data, &expectations)).transpose()?;
-        Ok(Request { data, key, expectations, mode: Mode::Now })
+        Ok(Request { data, key, expectations, mode: Mode::Now, ahead: Ahead::default() })
     }
 }
 
@@ -157,6 +159,8 @@ pub(crate) struct Request {
     pub(crate) key: Option<Key>,
     pub(crate) expectations: Vec<Form>,
     pub(crate) mode: Mode,
+    /// What was found out about it before its turn.
+    pub(crate) ahead: Ahead,
 }
 
 /// What is to be done with a request.
@@ -174,11 +178,16 @@ pub(crate) enum Mode {
 
 impl From<Form> for Request {
     fn from(data: Form) -> Request {
-        Request { data, key: None, expectations: Vec::new(), mode: Mode::Now }
+        Request { data, key: None, expectations: Vec::new(), mode: Mode::Now, ahead: Ahead::default() }
     }
 }
 
 impl Request {
+    /// The same request, with what can be found out about it before its turn.
+    pub(crate) fn looked_ahead(self, basis: &Basis) -> Result<Request> {
+        Ok(Request { ahead: Ahead::look(basis, &self.data)?, ..self })
+    }
+
     /// Work of the database itself.
     pub(crate) fn fill(composite: AttrId, from: EntityId) -> Request {
         Request { mode: Mode::Fill(composite, from), ..Request::from(Form::from(Edn::Vector(Vec::new()))) }
@@ -199,7 +208,7 @@ impl Request {
         };
         let (data, expectations) = (data.clone(), expectations.as_seq().unwrap_or_default().to_vec());
         let key = Key::new(key.to_owned(), &data, &expectations)?;
-        Ok(Request { data, key: Some(key), expectations, mode: Mode::Taken })
+        Ok(Request { data, key: Some(key), expectations, mode: Mode::Taken, ahead: Ahead::default() })
     }
 }
 

@@ -10,6 +10,7 @@ use annals_query::edn::Edn;
 use annals_storage::datom::{AttrId, EntityId, Keyword, Partition, Tag, Value};
 use annals_storage::log::{LogDatom, LoggedTx, Op};
 
+use super::ahead::Ahead;
 use super::command;
 use super::ensure::unknown_predicate;
 use super::fill;
@@ -23,8 +24,8 @@ use crate::database::Db;
 use crate::error::{Error, Result};
 use crate::schema::{self, Attr, Invariant, Tuple, bootstrap as at};
 
-/// Judges every attribute and ident that the transaction touched.
-pub(super) fn check(before: &Basis, after: &Arc<Basis>, tx: &LoggedTx) -> Result<()> {
+/// Judges every attribute and ident that the transaction touched, with what was found out about them ahead.
+pub(super) fn check(before: &Basis, after: &Arc<Basis>, tx: &LoggedTx, ahead: &Ahead) -> Result<()> {
     let mut problems = Problems::default();
     declared(after, tx, &mut problems)?;
     let mut touched: Vec<EntityId> = Vec::new();
@@ -56,7 +57,7 @@ pub(super) fn check(before: &Basis, after: &Arc<Basis>, tx: &LoggedTx) -> Result
     touched.sort_unstable();
     touched.dedup();
     for e in touched {
-        problems.keep(attribute(before, after, e));
+        problems.keep(attribute(before, after, e, ahead));
     }
     problems.settle()
 }
@@ -115,12 +116,12 @@ fn free_name(ident: &Keyword, e: EntityId) -> Result<()> {
     }
 }
 
-fn attribute(before: &Basis, after: &Basis, e: EntityId) -> Result<()> {
+fn attribute(before: &Basis, after: &Basis, e: EntityId, ahead: &Ahead) -> Result<()> {
     let old = AttrId::of_entity(e).and_then(|id| before.schema.attr(id));
     let facts = Facts::of(after, e)?;
     match old {
-        None => installed(before, after, e, &facts),
-        Some(old) => altered(before, after, old, &facts),
+        None => installed(before, after, e, &facts, ahead),
+        Some(old) => altered(before, after, old, &facts, ahead),
     }
 }
 
@@ -145,7 +146,7 @@ impl Facts {
     }
 }
 
-fn installed(before: &Basis, after: &Basis, e: EntityId, facts: &Facts) -> Result<()> {
+fn installed(before: &Basis, after: &Basis, e: EntityId, facts: &Facts, ahead: &Ahead) -> Result<()> {
     let name = facts.name(e);
     let refuse = |why: String| {
         Err(Error::incorrect(
@@ -170,7 +171,7 @@ fn installed(before: &Basis, after: &Basis, e: EntityId, facts: &Facts) -> Resul
     properties(after, facts).map_or(Ok(()), &refuse)?;
     shape(after, attr, facts)?;
     if attr.filling && attr.unique().is_some() {
-        let datoms = fill::shared(after, attr)?;
+        let datoms = fill::shared(after, attr, ahead.composed(attr))?;
         if !datoms.is_empty() {
             return Err(refused(
                 attr,
@@ -256,7 +257,7 @@ fn shape(after: &Basis, attr: &Attr, facts: &Facts) -> Result<()> {
     }
 }
 
-fn altered(before: &Basis, after: &Basis, old: &Attr, facts: &Facts) -> Result<()> {
+fn altered(before: &Basis, after: &Basis, old: &Attr, facts: &Facts, ahead: &Ahead) -> Result<()> {
     let e = old.id().entity();
     let fixed = [at::VALUE_TYPE, at::FULLTEXT, at::TUPLE_ATTRS, at::TUPLE_TYPE, at::TUPLE_TYPES];
     for a in fixed {
@@ -286,7 +287,7 @@ fn altered(before: &Basis, after: &Basis, old: &Attr, facts: &Facts) -> Result<(
         return Err(refused(old, "db.error/unsupported-alter-schema", why, Vec::new()));
     }
     if old.is_many() && !new.is_many() {
-        let datoms = repeats::several(after, new)?;
+        let datoms = repeats::several(after, new, ahead.single(new))?;
         if !datoms.is_empty() {
             let why = "some entities have several values";
             return Err(refused(old, "db.error/cardinality-violation", why, datoms));
@@ -298,7 +299,7 @@ fn altered(before: &Basis, after: &Basis, old: &Attr, facts: &Facts) -> Result<(
             return Err(refused(old, "db.error/unique-violation", why, Vec::new())
                 .with_hint("wait until its :db.attr/filling is gone"));
         }
-        let datoms = repeats::shared(after, new)?;
+        let datoms = repeats::shared(after, new, ahead.distinct(new))?;
         if !datoms.is_empty() {
             return Err(refused(old, "db.error/unique-violation", "some entities share a value", datoms));
         }

@@ -5,15 +5,16 @@
 //! retracts the mark with the last of them. Meanwhile who is looked up by a tuple is found by its members, so that
 //! uniqueness holds from the first moment.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use annals_query::edn::Edn;
-use annals_storage::datom::{AttrId, EntityId, Keyword, Order, Pattern, Value};
+use annals_storage::datom::{AttrId, EntityId, Keyword, Order, Pattern, T, Value};
 use annals_storage::log::{LogDatom, Op};
 use annals_storage::snapshot::View;
 
+use super::ahead::Ahead;
 use super::{Outcome, compose, repeats, report};
 use crate::basis::Basis;
 use crate::error::Result;
@@ -84,7 +85,7 @@ pub(crate) fn chunk(
     let instant = now.max(before.instant);
     let tx = EntityId::of_t(before.t + 1);
     net.push(LogDatom { e: tx, a: at::TX_INSTANT, v: Value::Instant(instant), op: Op::Assert });
-    report::outcome(before, net, instant, before.next.clone(), BTreeMap::new()).map(Some)
+    report::outcome(before, net, instant, before.next.clone(), BTreeMap::new(), &Ahead::default()).map(Some)
 }
 
 /// Where a chunk ended: the entity after the last for which it made a tuple.
@@ -119,9 +120,25 @@ fn entities(before: &Basis, composite: &Attr, from: EntityId) -> Result<(Vec<Ent
     Ok((found, next))
 }
 
-/// Facts of entities whose members make the same tuple.
-pub(super) fn shared(basis: &Basis, composite: &Attr) -> Result<Vec<Edn>> {
+/// Facts of entities whose members make the same tuple; none did up to `known`.
+pub(super) fn shared(basis: &Basis, composite: &Attr, known: Option<T>) -> Result<Vec<Edn>> {
     let Tuple::Composite(members) = &composite.tuple else { return Ok(Vec::new()) };
+    let tuples = match known {
+        Some(t) => tuples_since(basis, members, t)?,
+        None => tuples(basis, members)?,
+    };
+    Ok(repeats::repeated(basis, composite, tuples))
+}
+
+/// True if no two entities have the same members.
+pub(super) fn are_distinct(basis: &Basis, members: &[AttrId]) -> Result<bool> {
+    let mut tuples = tuples(basis, members)?;
+    tuples.sort();
+    Ok(tuples.windows(2).all(|two| two[0].0 != two[1].0))
+}
+
+/// The tuple of every entity that has a member.
+fn tuples(basis: &Basis, members: &[AttrId]) -> Result<Vec<(Value, EntityId)>> {
     let mut slots: BTreeMap<EntityId, Vec<Option<Value>>> = BTreeMap::new();
     for (at, member) in members.iter().enumerate() {
         basis.each_in(&View::default(), &Pattern::attribute(*member), &mut |e, _, v, _| {
@@ -129,6 +146,26 @@ pub(super) fn shared(basis: &Basis, composite: &Attr) -> Result<Vec<Edn>> {
             ControlFlow::Continue(())
         })?;
     }
-    let tuples = slots.into_iter().map(|(e, slots)| (Value::Tuple(slots.into()), e)).collect();
-    Ok(repeats::repeated(basis, composite, tuples))
+    Ok(slots.into_iter().map(|(e, slots)| (Value::Tuple(slots.into()), e)).collect())
+}
+
+/// The tuple of every entity whose members changed after `t`, and of those that have the same.
+fn tuples_since(basis: &Basis, members: &[AttrId], t: T) -> Result<Vec<(Value, EntityId)>> {
+    let mut changed = BTreeSet::new();
+    // A member that is gone leaves a tuple that another may have.
+    let view = View { since: Some(t), history: true, ..View::default() };
+    for member in members {
+        basis.each_in(&view, &Pattern::attribute(*member), &mut |e, _, _, _| {
+            changed.insert(e);
+            ControlFlow::Continue(())
+        })?;
+    }
+    let mut tuples = BTreeSet::new();
+    for e in changed {
+        let slots = basis.members_of(e, members)?;
+        for e in basis.with_members(members, &slots)? {
+            tuples.insert((Value::Tuple(slots.clone().into()), e));
+        }
+    }
+    Ok(tuples.into_iter().collect())
 }

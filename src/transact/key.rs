@@ -16,6 +16,7 @@ use annals_storage::datom::{AttrId, EntityId, Pattern, T, Value};
 use annals_storage::snapshot::View;
 use uuid::Uuid;
 
+use super::ahead::Ahead;
 use super::resolve::{Holders, Resolved};
 use super::value::MAX_TEXT_BYTES;
 use super::{Fact, Outcome, check, report};
@@ -196,7 +197,7 @@ fn written(before: &Arc<Basis>, facts: Vec<Fact>, now: i64) -> Result<Outcome> {
     let (db, allowance) = (Db::new(Arc::clone(before)), Allowance::new(&before.home.options.code));
     let context = Context::before(&db, instant, &allowance);
     let net = check::net(&context, facts, &Holders::default())?;
-    report::outcome(before, net, instant, before.next.clone(), BTreeMap::new())
+    report::outcome(before, net, instant, before.next.clone(), BTreeMap::new(), &Ahead::default())
 }
 
 /// The requests that were taken in and are still to be carried out, oldest first: their keys and texts.

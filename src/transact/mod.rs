@@ -16,6 +16,7 @@
 //! never matters. Each stage collects all it has to object to, so that a refusal names every problem at once. Nothing
 //! here reads a clock, waits, or changes anything; a refused transaction leaves no trace.
 
+pub(crate) mod ahead;
 mod call;
 mod check;
 pub(crate) mod command;
@@ -80,7 +81,7 @@ pub(crate) fn run(before: &Arc<Basis>, request: &Request, now: i64) -> Result<Ou
     excision::check(before, &resolved.facts)?;
     let context = Context::before(&db, instant, &allowance);
     let net = check::net(&context, resolved.facts, &resolved.holders)?;
-    let outcome = report::outcome(before, net, instant, resolved.next, resolved.tempids)?;
+    let outcome = report::outcome(before, net, instant, resolved.next, resolved.tempids, &request.ahead)?;
     let after = Db::new(Arc::clone(&outcome.after));
     let context = Context::after(&after, &allowance);
     ensure::check(before, &context, &resolved.ensures)?;

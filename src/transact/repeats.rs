@@ -1,12 +1,14 @@
 //! What stands in the way of a stricter attribute: entities with several values, values with several entities.
 //!
 //! Both are found in one pass along an index, where what repeats stands side by side; nothing is sorted but values too
-//! long for the index by value. So strictness is judged at once, in the transaction that asks for it.
+//! long for the index by value. Where no facts stood in the way in an earlier state, only those asserted since are looked
+//! at ([`super::ahead`]): a fact that was there can repeat only another that came after it.
 
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
 
 use annals_query::edn::Edn;
-use annals_storage::datom::{AVET_MAX_BYTES, AttrId, EntityId, Order, Pattern, Tag, Value, ValueRef};
+use annals_storage::datom::{AVET_MAX_BYTES, AttrId, EntityId, Order, Pattern, T, Tag, Value, ValueRef};
 use annals_storage::snapshot::View;
 
 use super::problem;
@@ -17,8 +19,23 @@ use crate::schema::Attr;
 /// The most offending facts that are listed.
 pub(super) const LISTED: usize = 20;
 
-/// Facts of entities that have several values of an attribute.
-pub(super) fn several(basis: &Basis, attr: &Attr) -> Result<Vec<Edn>> {
+/// Facts of entities that have several values of an attribute; none had up to `known`.
+pub(super) fn several(basis: &Basis, attr: &Attr, known: Option<T>) -> Result<Vec<Edn>> {
+    let entities = match known {
+        Some(t) => doubled_since(basis, attr, t)?,
+        None => doubled(basis, attr)?,
+    };
+    let mut told = Vec::new();
+    for e in entities {
+        let values = basis.values(e, attr.id())?;
+        told.extend(values.iter().map(|(v, _)| problem::datom(&basis.schema, e, attr.id(), v, true)));
+    }
+    told.truncate(LISTED);
+    Ok(told)
+}
+
+/// Entities with several values.
+fn doubled(basis: &Basis, attr: &Attr) -> Result<Vec<EntityId>> {
     let (mut last, mut entities) = (None, Vec::new());
     let pattern = Pattern::attribute(attr.id());
     basis.snapshot.scan_ordered(&View::default(), Order::Aevt, &pattern, &mut |batch| {
@@ -31,13 +48,28 @@ pub(super) fn several(basis: &Basis, attr: &Attr) -> Result<Vec<Edn>> {
         }
         if entities.len() < LISTED { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
-    let mut told = Vec::new();
-    for e in entities {
-        let values = basis.values(e, attr.id())?;
-        told.extend(values.iter().map(|(v, _)| problem::datom(&basis.schema, e, attr.id(), v, true)));
+    Ok(entities)
+}
+
+/// Entities with several values, one of them asserted after `t`.
+fn doubled_since(basis: &Basis, attr: &Attr, t: T) -> Result<Vec<EntityId>> {
+    let mut entities = BTreeSet::new();
+    for (e, _) in asserted_since(basis, attr, t)? {
+        if entities.len() < LISTED && basis.values(e, attr.id())?.len() > 1 {
+            entities.insert(e);
+        }
     }
-    told.truncate(LISTED);
-    Ok(told)
+    Ok(entities.into_iter().collect())
+}
+
+/// What holds of an attribute and was asserted after `t`.
+fn asserted_since(basis: &Basis, attr: &Attr, t: T) -> Result<Vec<(EntityId, Value)>> {
+    let (since, mut facts) = (View { since: Some(t), ..View::default() }, Vec::new());
+    basis.each_in(&since, &Pattern::attribute(attr.id()), &mut |e, _, v, _| {
+        facts.push((e, v.to_value()));
+        ControlFlow::Continue(())
+    })?;
+    Ok(facts)
 }
 
 /// A value that was met last.
@@ -67,8 +99,28 @@ impl Last {
     }
 }
 
-/// Facts of entities that share a value of an attribute.
-pub(super) fn shared(basis: &Basis, attr: &Attr) -> Result<Vec<Edn>> {
+/// Facts of entities that share a value of an attribute; none did up to `known`.
+pub(super) fn shared(basis: &Basis, attr: &Attr, known: Option<T>) -> Result<Vec<Edn>> {
+    let (values, has_long) = match known {
+        Some(t) => met_since(basis, attr, t)?,
+        None => (met_twice(basis, attr)?, true),
+    };
+    let mut told = Vec::new();
+    for v in &values {
+        let holders = holders(basis, attr.id(), v)?;
+        if holders.len() > 1 {
+            told.extend(holders.into_iter().map(|e| problem::datom(&basis.schema, e, attr.id(), v, true)));
+        }
+    }
+    if has_long {
+        told.extend(shared_long(basis, attr)?);
+    }
+    told.truncate(LISTED);
+    Ok(told)
+}
+
+/// Values that stand twice in the index by value.
+fn met_twice(basis: &Basis, attr: &Attr) -> Result<Vec<Value>> {
     let (mut last, mut values) = (Last::default(), Vec::<Value>::new());
     let pattern = Pattern::attribute(attr.id());
     basis.snapshot.scan_ordered(&View::default(), Order::Avet, &pattern, &mut |batch| {
@@ -83,15 +135,24 @@ pub(super) fn shared(basis: &Basis, attr: &Attr) -> Result<Vec<Edn>> {
         }
         if values.len() < LISTED { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
     })?;
-    let mut told = Vec::new();
-    for v in &values {
-        for e in holders(basis, attr.id(), v)? {
-            told.push(problem::datom(&basis.schema, e, attr.id(), v, true));
-        }
-    }
-    told.extend(shared_long(basis, attr)?);
-    told.truncate(LISTED);
-    Ok(told)
+    Ok(values)
+}
+
+/// Values that were asserted after `t`, and whether some are too long for the index by value, which are not among them.
+fn met_since(basis: &Basis, attr: &Attr, t: T) -> Result<(Vec<Value>, bool)> {
+    let facts = asserted_since(basis, attr, t)?;
+    let mut values: Vec<Value> = facts.into_iter().map(|(_, v)| v).collect();
+    let met = values.len();
+    values.retain(|v| !with_ref(v, is_long));
+    let has_long = values.len() < met;
+    values.sort();
+    values.dedup();
+    Ok((values, has_long))
+}
+
+/// True of values that the index by value does not hold.
+fn is_long(v: ValueRef<'_>) -> bool {
+    matches!(v, ValueRef::Variable(_, code) if code.len() > AVET_MAX_BYTES)
 }
 
 fn holders(basis: &Basis, a: AttrId, v: &Value) -> Result<Vec<EntityId>> {
@@ -109,7 +170,7 @@ fn holders(basis: &Basis, a: AttrId, v: &Value) -> Result<Vec<EntityId>> {
 fn shared_long(basis: &Basis, attr: &Attr) -> Result<Vec<Edn>> {
     let mut long: Vec<(Value, EntityId)> = Vec::new();
     basis.each_in(&View::default(), &Pattern::attribute(attr.id()), &mut |e, _, v, _| match v {
-        ValueRef::Variable(_, code) if code.len() > AVET_MAX_BYTES => {
+        ValueRef::Variable(..) if is_long(v) => {
             long.push((v.to_value(), e));
             ControlFlow::Continue(())
         }

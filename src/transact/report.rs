@@ -6,6 +6,7 @@ use std::sync::Arc;
 use annals_storage::datom::{Datom, EntityId, T};
 use annals_storage::log::{LogDatom, LoggedTx, Op};
 
+use super::ahead::Ahead;
 use super::{Outcome, evolve};
 use crate::basis::{Basis, Counters};
 use crate::database::Db;
@@ -75,12 +76,13 @@ pub(super) fn outcome(
     instant: i64,
     next: Counters,
     tempids: BTreeMap<String, EntityId>,
+    ahead: &Ahead,
 ) -> Result<Outcome> {
     let t = before.t + 1;
     let own = EntityId::of_t(t);
     net.sort_by_key(|datom| (datom.e != own, datom.e == own && datom.a != bootstrap::TX_INSTANT));
     let tx = LoggedTx { t, instant, datoms: net };
     let after = Arc::new(before.after(&tx, next)?);
-    evolve::check(before, &after, &tx)?;
+    evolve::check(before, &after, &tx, ahead)?;
     Ok(Outcome { after, tx, tempids })
 }

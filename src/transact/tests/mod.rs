@@ -3,6 +3,7 @@
 //! Each test stands on a [`Harbour`]: a database value that transactions are tried on, speculatively, one after the
 //! other. Expectations are written as text: the datoms of a report as `+b fuel 10` with the transaction's own left out.
 
+mod ahead;
 mod alter;
 mod code;
 mod conflicts;
