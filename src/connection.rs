@@ -15,7 +15,7 @@ use crate::input::{Request, TxRequest};
 use crate::log::Log;
 use crate::requests::RequestStatus;
 use crate::store::Store;
-use crate::transact::TxReport;
+use crate::transact::{TxReport, rehearse};
 use crate::transactor::{Pending, Transactor};
 
 /// The way in to one database: gives values, takes transactions. Clone + Send + Sync.
@@ -62,8 +62,8 @@ impl Connection {
     }
 
     /// Hands the transaction over and returns at once; `busy` if the queue is full. The order of calls is the order of
-    /// t. Text is read here, by the caller's thread, and so is what stands in the way of an attribute that is to become
-    /// stricter, so that nobody else waits for that.
+    /// t. On the caller's thread, so that nobody else waits for that, text is read, what calls scripts is rehearsed, and what
+    /// stands in the way of an attribute that is to become stricter is looked for.
     pub fn submit(&self, tx: impl Into<TxRequest>) -> Result<Pending> {
         self.transactor.submit(self.looked_at(tx.into().read()?)?)
     }
@@ -85,7 +85,10 @@ impl Connection {
     }
 
     fn looked_at(&self, request: Request) -> Result<Request> {
-        request.looked_ahead(self.db().basis())
+        let db = self.db();
+        let request = request.looked_ahead(db.basis())?;
+        rehearse::rehearse(db.basis(), &request)?;
+        Ok(request)
     }
 
     /// What became of the request with this key; waits so long at most if it is still to be carried out, and not at all

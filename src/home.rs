@@ -37,8 +37,8 @@ pub(crate) struct Home {
     pub(crate) revisions: Revisions,
     /// Queries that were read, shared likewise.
     pub(crate) queries: Arc<ReadQueries>,
-    /// Stored code that was read.
-    pub(crate) code: ReadCode,
+    /// Stored code that was read, shared likewise.
+    pub(crate) code: Arc<ReadCode>,
     pub(crate) options: Options,
     gauges: Mutex<Gauges>,
     /// Values hold this, so that the file they read can be opened again beside them.
@@ -79,13 +79,12 @@ impl Home {
         lineage: Lineage,
         kept: Arc<Kept>,
         cache: Arc<Cache>,
-        queries: Arc<ReadQueries>,
+        (queries, code): (Arc<ReadQueries>, Arc<ReadCode>),
         options: Options,
     ) -> Arc<Home> {
         let database = lineage.database();
         let (storage, revisions) = (Arc::clone(&kept.storage), kept.revisions(database));
         let (name, gauges) = (name.into(), Mutex::default());
-        let code = ReadCode::default();
         Arc::new(Home {
             name,
             database,
@@ -107,7 +106,7 @@ impl Home {
         let storage = Arc::new(annals_storage::backend::MemoryStorage::new());
         let options = Options { clock, ..Options::default() };
         let cache = Arc::new(Cache::new(0));
-        Home::new(name, DatabaseId(1).into(), Kept::new(storage).0, cache, Arc::default(), options)
+        Home::new(name, DatabaseId(1).into(), Kept::new(storage).0, cache, Default::default(), options)
     }
 
     pub(crate) fn now(&self) -> i64 {

@@ -136,7 +136,7 @@ impl Import<'_> {
                     self.pending.push_back((pending.map_err(|error| place.told(&error))?, place));
                     return Ok(());
                 }
-                Err(request) => waiting = request,
+                Err(request) => waiting = *request,
             }
             // Others fill the queue: make room by waiting for our own, or for them.
             if self.pending.is_empty() {

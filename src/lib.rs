@@ -93,6 +93,8 @@ pub use annals_storage::index::{
     Settings as IndexSettings,
 };
 
+#[cfg(feature = "js")]
+pub use code::Limits;
 pub use code::{Code, Context, Refusal};
 pub use commands::CommandInfo;
 pub use connection::Connection;

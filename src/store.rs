@@ -13,6 +13,7 @@ use annals_storage::backend::{Catalog, DatabaseId, Lineage, MemoryStorage, RedbS
 use annals_storage::cache::Cache;
 use annals_storage::index::{Progress as VerifyProgress, Report as VerifyReport};
 
+use crate::code::ReadCode;
 use crate::connection::Connection;
 use crate::error::{Error, Result};
 use crate::fork;
@@ -117,6 +118,8 @@ struct Inner {
     cache: Arc<Cache>,
     /// Queries that were read, by text.
     queries: Arc<ReadQueries>,
+    /// Stored code that was read, by text.
+    code: Arc<ReadCode>,
     options: Options,
     catalog: Mutex<Catalog>,
     open: Mutex<HashMap<DatabaseId, Weak<Transactor>>>,
@@ -138,8 +141,8 @@ impl Store {
         let catalog = Mutex::new(Catalog::open(Arc::clone(&kept.storage))?);
         let (address, open) = (address.to_owned(), Mutex::new(HashMap::new()));
         let cache = Arc::new(Cache::new(options.cache_bytes));
-        let queries = Arc::default();
-        Ok(Store(Arc::new(Inner { address, kept, owner, cache, queries, options, catalog, open })))
+        let (queries, code) = (Arc::default(), Arc::default());
+        Ok(Store(Arc::new(Inner { address, kept, owner, cache, queries, code, options, catalog, open })))
     }
 
     /// The address it was opened by.
@@ -268,8 +271,9 @@ impl Store {
     }
 
     fn home(&self, name: &str, lineage: Lineage) -> Arc<Home> {
-        let Inner { kept, cache, queries, options, .. } = &*self.0;
-        Home::new(name, lineage, Arc::clone(kept), Arc::clone(cache), Arc::clone(queries), options.clone())
+        let Inner { kept, cache, queries, code, options, .. } = &*self.0;
+        let read = (Arc::clone(queries), Arc::clone(code));
+        Home::new(name, lineage, Arc::clone(kept), Arc::clone(cache), read, options.clone())
     }
 
     fn catalog(&self) -> MutexGuard<'_, Catalog> {

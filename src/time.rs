@@ -37,6 +37,25 @@ pub(crate) fn stopwatch() -> Stopwatch {
     Stopwatch::new(move || begun.elapsed())
 }
 
+/// Time that the thread works, whatever else the machine is busy with. It is read where it is made.
+#[cfg(all(feature = "js", unix))]
+pub(crate) fn workwatch() -> Stopwatch {
+    use std::time::Duration;
+    let worked = || {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        let (seconds, nanos) = (u64::try_from(time.tv_sec), u32::try_from(time.tv_nsec));
+        Duration::new(seconds.unwrap_or_default(), nanos.unwrap_or_default())
+    };
+    let begun = worked();
+    Stopwatch::new(move || worked().saturating_sub(begun))
+}
+
+/// Where the system does not tell how long a thread works: time.
+#[cfg(all(feature = "js", not(unix)))]
+pub(crate) fn workwatch() -> Stopwatch {
+    stopwatch()
+}
+
 /// Where random numbers come from: ids of databases and of log batches.
 pub trait Chance: Send + Sync {
     /// A number nobody else has.

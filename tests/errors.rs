@@ -20,7 +20,7 @@ const SCHEMA: &str = "[{:db/ident :film/title :db/valueType :db.type/string :db/
 const FILM: &str = "[{:film/title \"Harbour\" :film/year 1980}]";
 
 /// What is wrong, and the form that is wrong with it: a transaction, or a query.
-const FORMS: [(&str, &str); 16] = [
+const FORMS: [(&str, &str); 17] = [
     ("text that is not EDN", "[{:film/title \"A\" :film/year [1 2}]"),
     ("a key twice", "[{:film/title \"A\" :film/title \"B\"}]"),
     ("a literal that does not fit its tag", "[{:film/title #inst \"yesterday\"}]"),
@@ -31,6 +31,10 @@ const FORMS: [(&str, &str); 16] = [
     ("an entity that is not there", "[[:db/add [:film/title \"Nope\"] :film/year 1]]"),
     ("two values where one may be", "[[:db/add \"x\" :film/year 1] [:db/add \"x\" :film/year 2]]"),
     ("an operation that is not there", "[[:db/ad \"x\" :film/year 1]]"),
+    (
+        "a script that cannot be read",
+        "[{:db/ident :film/cut :db.fn/lang :db.lang/js :db/fn \"export function transaction( {\"}]",
+    ),
     ("a variable that nothing binds", "[:find ?t ?x :where [?f :film/title ?t]]"),
     ("a query about an unknown attribute", "[:find ?t :where [?f :film/titel ?t]]"),
     ("a rule without rules", "[:find ?f :where (liked ?f)]"),

@@ -1,14 +1,19 @@
 //! Code that transactions call: functions that make transaction data, and predicates that judge what is asserted.
 //!
 //! Code is *native*, registered in Rust in a [`Code`] that a storage is opened with, or *stored*, as facts, under the
-//! ident it is called by ([`stored`]). Native names win. All code is pure: what it gives depends on its arguments and the
-//! database it is handed, on nothing else; so a transaction that is judged again is judged alike.
+//! ident it is called by ([`stored`]), in Datalog or as a script. Native names win. All code is pure: what it gives depends
+//! on its arguments and the database it is handed, on nothing else; so a transaction that is judged again is judged alike.
 //! How calls are unfolded is the affair of `transact`.
 
+#[cfg(feature = "js")]
+mod js;
 mod native;
 mod refusal;
+mod role;
 mod stored;
 mod template;
+#[cfg(not(feature = "js"))]
+mod unbuilt;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,25 +21,44 @@ use std::sync::Arc;
 use annals_query::Budget;
 use annals_query::edn::Edn;
 use annals_storage::anomaly::Category;
-use annals_storage::datom::{EntityId, Keyword, Symbol};
+use annals_storage::datom::{EntityId, Keyword, Symbol, T, Value};
 
 use crate::database::Db;
 use crate::error::{Error, Result, brief};
 use crate::schema::bootstrap as at;
 
+pub(crate) use engine::Allowance;
+use engine::{Script, Scripts};
+#[cfg(feature = "js")]
+use js as engine;
+#[cfg(feature = "js")]
+pub use js::Limits;
 pub use native::Code;
 pub use refusal::Refusal;
+use role::Role;
 pub(crate) use stored::{ReadCode, Stored};
+#[cfg(not(feature = "js"))]
+use unbuilt as engine;
 
 /// What a transaction function is told beside its arguments.
 pub struct Context<'c> {
     db: &'c Db,
+    t: T,
     instant: i64,
+    /// What scripts may use up.
+    #[cfg_attr(not(feature = "js"), expect(dead_code, reason = "there are no scripts"))]
+    allowance: &'c Allowance,
 }
 
 impl<'c> Context<'c> {
-    pub(crate) fn new(db: &'c Db, instant: i64) -> Context<'c> {
-        Context { db, instant }
+    /// For code that sees the state before the transaction.
+    pub(crate) fn before(db: &'c Db, instant: i64, allowance: &'c Allowance) -> Context<'c> {
+        Context { db, t: db.next_t(), instant, allowance }
+    }
+
+    /// For code that judges the state after it.
+    pub(crate) fn after(db: &'c Db, allowance: &'c Allowance) -> Context<'c> {
+        Context { db, t: db.basis_t(), instant: db.basis().instant, allowance }
     }
 
     /// The database before the transaction.
@@ -43,8 +67,8 @@ impl<'c> Context<'c> {
     }
 
     /// The number the transaction will have.
-    pub fn t(&self) -> annals_storage::datom::T {
-        self.db.next_t()
+    pub fn t(&self) -> T {
+        self.t
     }
 
     /// The time of the transaction, microseconds since 1970, unless it states another.
@@ -67,7 +91,7 @@ pub(crate) fn call(context: &Context<'_>, name: &Keyword, args: &[Edn]) -> Resul
 
 /// Calls a function with named arguments; `None` if there is none of that name.
 ///
-/// A native function is given the map. Stored Datalog gets the arguments by the names of its inputs.
+/// A native function and a script are given the map. Stored Datalog gets the arguments by the names of its inputs.
 pub(crate) fn command(
     context: &Context<'_>,
     name: &Keyword,
@@ -78,44 +102,45 @@ pub(crate) fn command(
         return function.call(name, context, &[Edn::Map(args.clone())]).map(Some);
     }
     match stored(db, name)? {
-        Some(code) => code.transaction(context, name, &code.named(name, args)?).map(Some),
+        Some(code) => code.command(context, name, args).map(Some),
         None => Ok(None),
     }
 }
 
-/// What a command's `:db.command/ensure` says of the state after it.
-pub(crate) fn post_condition(
-    after: &Db,
-    name: &Keyword,
-    text: &str,
-    args: &BTreeMap<Edn, Edn>,
-) -> Result<Edn> {
-    let code = after.basis().home.code.read(text, None)?;
-    code.predicate(after, name, &code.named(name, args)?)
+/// What a command promises of the state after it, as it stands before: its `:db.command/ensure`, and what a script
+/// exports for it.
+pub(crate) fn promises(before: &Db, name: &Keyword) -> Result<Vec<Arc<Stored>>> {
+    let basis = before.basis();
+    let Some(e) = basis.schema.entid(name) else { return Ok(Vec::new()) };
+    let said = before.text(e, at::COMMAND_ENSURE)?.map(|text| basis.home.code.read(&text, None));
+    let is_native = basis.home.options.code.transaction(name).is_some();
+    let own = if is_native { None } else { stored_of(before, e)?.filter(|code| code.promises()) };
+    said.transpose().map(|said| said.into_iter().chain(own).collect())
 }
 
 /// What a predicate of a value says; `None` if there is none of that name.
 ///
 /// A name is that of a function of the program, of the query language, or of stored code.
-pub(crate) fn judge_value(db: &Db, name: &Symbol, value: &Edn) -> Result<Option<Edn>> {
-    let args = std::slice::from_ref(value);
+pub(crate) fn judge_value(context: &Context<'_>, name: &Symbol, value: &Edn) -> Result<Option<Edn>> {
+    let (db, args) = (context.db, std::slice::from_ref(value));
     let functions = db.basis().home.options.code.functions();
     if let Some(verdict) = functions.call(name, args) {
         return verdict.map(Some).map_err(|error| failed(name.as_str(), &error.message, Vec::new()));
     }
     match stored(db, &ident(name))? {
-        Some(code) => code.predicate(db, &ident(name), args).map(Some),
+        Some(code) => code.predicate(context, &ident(name), args).map(Some),
         None => Ok(None),
     }
 }
 
 /// What a predicate of an entity says of it in a database; `None` if there is none of that name.
-pub(crate) fn judge_entity(db: &Db, name: &Symbol, e: EntityId) -> Result<Option<Edn>> {
+pub(crate) fn judge_entity(context: &Context<'_>, name: &Symbol, e: EntityId) -> Result<Option<Edn>> {
+    let db = context.db;
     if let Some(predicate) = db.basis().home.options.code.entity_predicate_named(name) {
         return predicate.call(name, db, e).map(Some);
     }
     match stored(db, &ident(name))? {
-        Some(code) => code.predicate(db, &ident(name), &[Edn::from(e)]).map(Some),
+        Some(code) => code.predicate(context, &ident(name), &[Edn::from(e)]).map(Some),
         None => Ok(None),
     }
 }
@@ -125,7 +150,7 @@ pub(crate) fn is_predicate(db: &Db, name: &Symbol, of_entities: bool) -> Result<
     let code = &db.basis().home.options.code;
     let native =
         if of_entities { code.entity_predicate_named(name).is_some() } else { code.functions().has(name) };
-    Ok(native || stored(db, &ident(name))?.is_some())
+    Ok(native || stored(db, &ident(name))?.is_some_and(|code| code.judges()))
 }
 
 /// Whether the code that an entity has can be read.
@@ -135,7 +160,7 @@ pub(crate) fn check(db: &Db, e: EntityId) -> Result<()> {
 
 /// Whether a text is Datalog that can be called.
 pub(crate) fn check_text(text: &str) -> Result<()> {
-    Stored::read(text, None).map(drop)
+    Stored::datalog(text).map(drop)
 }
 
 /// The code that is stored under an ident.
@@ -147,16 +172,12 @@ fn stored(db: &Db, name: &Keyword) -> Result<Option<Arc<Stored>>> {
 }
 
 fn stored_of(db: &Db, e: EntityId) -> Result<Option<Arc<Stored>>> {
-    let basis = db.basis();
-    let text = |a| -> Result<Option<String>> {
-        Ok(basis.value(e, a)?.map(|(v, _)| match Edn::from(v) {
-            Edn::String(text) => text.to_string(),
-            other => other.to_string(),
-        }))
+    let Some(source) = db.text(e, at::FN)? else { return Ok(None) };
+    let language = match db.basis().value(e, at::FN_LANG)? {
+        Some((Value::Keyword(name), _)) => Some(name),
+        _ => None,
     };
-    let Some(source) = text(at::FN)? else { return Ok(None) };
-    let language = text(at::FN_LANG)?;
-    basis.home.code.read(&source, language.as_deref()).map(Some)
+    db.basis().home.code.read(&source, language.as_ref()).map(Some)
 }
 
 /// The ident of stored code that a symbol names.

@@ -10,6 +10,8 @@ use annals_query::edn::Edn;
 use annals_query::functions::{Functions, own::Failure};
 use annals_storage::datom::{EntityId, Keyword, Symbol};
 
+#[cfg(feature = "js")]
+use super::Limits;
 use super::{Context, Refusal, failed};
 use crate::database::Db;
 use crate::error::{Error, Result};
@@ -58,6 +60,8 @@ pub struct Code {
     transactions: Arc<HashMap<Keyword, TransactionFunction>>,
     entity_predicates: Arc<HashMap<Symbol, EntityPredicate>>,
     time: Option<Duration>,
+    #[cfg(feature = "js")]
+    limits: Limits,
 }
 
 /// A function that makes transaction data.
@@ -116,10 +120,23 @@ impl Code {
         Ok(self)
     }
 
-    /// With another bound on the time that one call of stored code may take; a second if nobody says.
+    /// With another bound on the time that stored code may take: one call of Datalog, or all calls of scripts in one
+    /// transaction; a second if nobody says.
     #[must_use]
     pub fn within(self, time: Duration) -> Code {
         Code { time: Some(time), ..self }
+    }
+
+    /// With other bounds on what one call of a script may use up.
+    #[cfg(feature = "js")]
+    #[must_use]
+    pub fn scripts_within(self, limits: Limits) -> Code {
+        Code { limits, ..self }
+    }
+
+    #[cfg(feature = "js")]
+    pub(super) fn limits(&self) -> Limits {
+        self.limits
     }
 
     /// The functions that queries inside stored code can call.
@@ -154,7 +171,7 @@ impl fmt::Debug for Code {
             .field("transactions", &self.transactions())
             .field("entity_predicates", &self.entity_predicates.keys())
             .field("time", &self.time())
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

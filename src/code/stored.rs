@@ -6,7 +6,8 @@
 //!   {:in [?v] :where […]}                           a predicate: true if there is a row
 //! ```
 //!
-//! What a text means never changes, so what was read is kept by text, and forgotten when it is much.
+//! With `:db.fn/lang :db.lang/js` the text is a script, and what it exports says what it is for ([`Role`]). What a text
+//! means never changes, so what was read is kept by language and text, and forgotten when it is much.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,13 +18,17 @@ use annals_query::{Answer, Prepared, parse};
 use annals_storage::datom::Keyword;
 
 use super::template::Template;
-use super::{Context, budget, failed, inside, wrong_arity};
+use super::{Context, Role, Script, Scripts, budget, failed, inside, wrong_arity};
 use crate::database::Db;
 use crate::error::{Error, Result};
 use crate::question::{Arg, Question};
+use crate::schema::SCRIPT;
 
 /// The most texts that are remembered.
 const TEXTS: usize = 1000;
+
+/// The language of code that names none.
+const DATALOG: &str = "db.lang/datalog";
 
 /// A piece of stored code.
 #[derive(Debug)]
@@ -32,44 +37,52 @@ pub(crate) enum Stored {
     Template(Template),
     /// A query whose rows are transaction data, or whose having rows is the verdict.
     Query(Arc<Prepared>),
+    /// A script.
+    Script(Arc<Script>),
 }
 
 /// Code that was read, by its language and text.
+///
+/// A store has one of these for all of its databases. Scripts are kept apart from Datalog, and fewer of them, because of
+/// what waits with them for the next call.
 #[derive(Debug, Default)]
-pub(crate) struct ReadCode(Mutex<HashMap<String, Arc<Stored>>>);
+pub(crate) struct ReadCode {
+    datalog: Mutex<HashMap<String, Arc<Stored>>>,
+    scripts: Scripts,
+}
 
 impl ReadCode {
     /// The code of a text in a language; Datalog if none is named.
-    pub(crate) fn read(&self, text: &str, language: Option<&str>) -> Result<Arc<Stored>> {
-        let name = format!("{} {text}", language.unwrap_or_default());
-        if let Some(known) = self.lock().get(&name) {
+    pub(crate) fn read(&self, text: &str, language: Option<&Keyword>) -> Result<Arc<Stored>> {
+        match language.map(Keyword::as_str) {
+            None | Some(DATALOG) => self.datalog(text),
+            Some(SCRIPT) => self.scripts.of(text).map(|script| Arc::new(Stored::Script(script))),
+            Some(other) => Err(invalid(&format!("there is no language :{other}"))
+                .with_hint("leave :db.fn/lang out for Datalog, or say :db.lang/js for a script")),
+        }
+    }
+
+    fn datalog(&self, text: &str) -> Result<Arc<Stored>> {
+        if let Some(known) = self.lock().get(text) {
             return Ok(Arc::clone(known));
         }
-        let read = Arc::new(Stored::read(text, language)?);
+        let read = Arc::new(Stored::datalog(text)?);
         let mut texts = self.lock();
         if texts.len() >= TEXTS {
             texts.clear();
         }
-        texts.insert(name, Arc::clone(&read));
+        texts.insert(text.to_owned(), Arc::clone(&read));
         Ok(read)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Arc<Stored>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.datalog.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Stored {
-    /// Reads code, and says what is wrong with it.
-    pub(crate) fn read(text: &str, language: Option<&str>) -> Result<Stored> {
-        match language {
-            None | Some(":db.lang/datalog") => Stored::datalog(text),
-            Some(other) => Err(invalid(&format!("there is no language {other}"))
-                .with_hint("leave :db.fn/lang out for Datalog")),
-        }
-    }
-
-    fn datalog(text: &str) -> Result<Stored> {
+    /// Reads Datalog, and says what is wrong with it.
+    pub(super) fn datalog(text: &str) -> Result<Stored> {
         // Places in the text of code say nothing to whoever calls it.
         let form = Form::from(read_one(text).map_err(|error| invalid(&error.message))?.to_edn());
         match &form.kind {
@@ -85,30 +98,63 @@ impl Stored {
         }
     }
 
-    /// The arguments in the order of the inputs: `?from` gets what is called `:from`, nil if nothing is.
-    pub(super) fn named(&self, name: &Keyword, args: &BTreeMap<Edn, Edn>) -> Result<Vec<Edn>> {
+    /// Transaction data, by the state before, of arguments with names.
+    pub(super) fn command(
+        &self,
+        context: &Context<'_>,
+        name: &Keyword,
+        args: &BTreeMap<Edn, Edn>,
+    ) -> Result<Edn> {
+        match self {
+            Stored::Script(script) => script.run(Role::Command, context, name, vec![Edn::Map(args.clone())]),
+            _ => self.transaction(context, name, &named(name, self.inputs(), args)?),
+        }
+    }
+
+    /// What it says of the state after a command.
+    pub(crate) fn post_condition(
+        &self,
+        context: &Context<'_>,
+        name: &Keyword,
+        args: &BTreeMap<Edn, Edn>,
+    ) -> Result<Edn> {
+        match self {
+            Stored::Script(script) => script.run(Role::Ensure, context, name, vec![Edn::Map(args.clone())]),
+            _ => self.predicate(context, name, &named(name, self.inputs(), args)?),
+        }
+    }
+
+    /// True if it can judge values and entities.
+    pub(super) fn judges(&self) -> bool {
+        !matches!(self, Stored::Script(script) if !script.plays(Role::Predicate))
+    }
+
+    /// True if it judges what it has made as a command.
+    pub(super) fn promises(&self) -> bool {
+        matches!(self, Stored::Script(script) if script.plays(Role::Ensure))
+    }
+
+    /// What a promise of a command is called.
+    pub(crate) fn condition(&self) -> &'static str {
+        match self {
+            Stored::Script(_) => "export `ensure`",
+            _ => ":db.command/ensure",
+        }
+    }
+
+    /// The inputs of Datalog, without the database.
+    fn inputs(&self) -> &[Input] {
         let query = match self {
             Stored::Template(template) => template.rows(),
             Stored::Query(query) => query.query(),
+            Stored::Script(_) => return &[],
         };
-        let inputs = query.inputs.iter().skip(1);
-        let by_name = |input: &Input| match input {
-            Input::Binding(Binding::Var(var)) => {
-                let key = Edn::keyword(var.0.as_str().trim_start_matches('?'));
-                Ok(args.get(&key).cloned().unwrap_or(Edn::Nil))
-            }
-            _ => Err(failed(
-                name.as_str(),
-                "an input of a command is a variable, named like its argument",
-                vec![],
-            )),
-        };
-        inputs.map(by_name).collect()
+        query.inputs.get(1..).unwrap_or_default()
     }
-
     /// Transaction data, by the state before.
     pub(super) fn transaction(&self, context: &Context<'_>, name: &Keyword, args: &[Edn]) -> Result<Edn> {
         match self {
+            Stored::Script(script) => script.run(Role::Transaction, context, name, args.to_vec()),
             Stored::Template(template) => template.fill(context.db(), name, args),
             Stored::Query(query) => {
                 let answer = asked(context.db(), name, query, args)?;
@@ -121,13 +167,29 @@ impl Stored {
         }
     }
 
-    /// Whether there is a row.
-    pub(super) fn predicate(&self, db: &Db, name: &Keyword, args: &[Edn]) -> Result<Edn> {
+    /// Whether there is a row, or what a script says.
+    pub(super) fn predicate(&self, context: &Context<'_>, name: &Keyword, args: &[Edn]) -> Result<Edn> {
+        let db = context.db();
         match self {
+            Stored::Script(script) => script.run(Role::Predicate, context, name, args.to_vec()),
             Stored::Template(template) => template.holds(db, name, args).map(Edn::Bool),
             Stored::Query(query) => Ok(Edn::Bool(!asked(db, name, query, args)?.is_empty())),
         }
     }
+}
+
+/// The arguments in the order of the inputs: `?from` gets what is called `:from`, nil if nothing is.
+fn named(name: &Keyword, inputs: &[Input], args: &BTreeMap<Edn, Edn>) -> Result<Vec<Edn>> {
+    let by_name = |input: &Input| match input {
+        Input::Binding(Binding::Var(var)) => {
+            let key = Edn::keyword(var.0.as_str().trim_start_matches('?'));
+            Ok(args.get(&key).cloned().unwrap_or(Edn::Nil))
+        }
+        _ => {
+            Err(failed(name.as_str(), "an input of a command is a variable, named like its argument", vec![]))
+        }
+    };
+    inputs.iter().map(by_name).collect()
 }
 
 /// Asks a query of code, whose inputs are the database and the arguments.

@@ -9,6 +9,7 @@
 
 pub(crate) mod bootstrap;
 mod constraint;
+mod scripts;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -22,6 +23,7 @@ use hashbrown::HashMap;
 use crate::error::Result;
 use bootstrap as at;
 pub(crate) use constraint::{Constraint, Invariant, Reads};
+pub(crate) use scripts::SCRIPT;
 
 /// What the values of a tuple attribute look like.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -91,6 +93,7 @@ pub(crate) struct Schema {
     attrs: Arc<Attrs>,
     names: Arc<Names>,
     constraints: Arc<[Constraint]>,
+    scripts: Arc<[EntityId]>,
 }
 
 /// Attributes by id; ids are given without gaps, so a vector is the map.
@@ -145,7 +148,8 @@ impl Schema {
         }
         attrs.link();
         let constraints = constraint::all(snapshot)?;
-        Ok(Schema { attrs: Arc::new(attrs), names: Arc::new(names), constraints })
+        let scripts = scripts::all(snapshot)?;
+        Ok(Schema { attrs: Arc::new(attrs), names: Arc::new(names), constraints, scripts })
     }
 
     /// The schema after one more transaction, which `snapshot` holds already.
@@ -156,6 +160,9 @@ impl Schema {
         let mut next = self.clone();
         if constrains {
             next.constraints = constraint::all(snapshot)?;
+        }
+        if tx.datoms.iter().any(|datom| datom.a == at::FN_LANG) {
+            next.scripts = scripts::all(snapshot)?;
         }
         if touched.is_empty() {
             return Ok(next);
@@ -214,6 +221,11 @@ impl Schema {
         &self.constraints
     }
 
+    /// The entities whose code is a script, sorted.
+    pub(crate) fn scripts(&self) -> &[EntityId] {
+        &self.scripts
+    }
+
     /// The entity an ident names.
     pub(crate) fn entid(&self, ident: &Keyword) -> Option<EntityId> {
         self.names.entities.get(ident).copied()
@@ -231,7 +243,10 @@ impl Schema {
 
     #[cfg(test)]
     pub(crate) fn same_as(&self, other: &Schema) -> bool {
-        self.attrs == other.attrs && self.names == other.names && self.constraints == other.constraints
+        self.attrs == other.attrs
+            && self.names == other.names
+            && self.constraints == other.constraints
+            && self.scripts == other.scripts
     }
 }
 

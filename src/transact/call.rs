@@ -35,7 +35,7 @@ impl Expander<'_> {
         }
         let args: Vec<Edn> = args.iter().map(Form::to_edn).collect();
         let db = self.db.clone();
-        let given = code::call(&Context::new(&db, self.instant), &name, &args);
+        let given = code::call(&Context::before(&db, self.instant, self.allowance), &name, &args);
         let given = given.map_err(|error| error.without_span().at(form.span))?;
         let given = given.ok_or_else(|| unknown(operation))?;
         self.unfold(form, &name, given, args)

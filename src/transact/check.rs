@@ -15,8 +15,7 @@ use super::problem::{self, Problems};
 use super::resolve::Holders;
 use super::{Fact, compose, fill};
 use crate::basis::Basis;
-use crate::code;
-use crate::database::Db;
+use crate::code::{self, Context};
 use crate::error::{Error, Result, brief};
 use crate::schema::{Attr, bootstrap as at};
 use crate::time;
@@ -67,8 +66,8 @@ fn reset(e: EntityId) -> Error {
 }
 
 /// What a transaction changes, sorted by entity and attribute, a retraction before its replacement.
-pub(super) fn net(db: &Db, mut facts: Vec<Fact>, instant: i64, holders: &Holders) -> Result<Vec<LogDatom>> {
-    let before = &**db.basis();
+pub(super) fn net(context: &Context<'_>, mut facts: Vec<Fact>, holders: &Holders) -> Result<Vec<LogDatom>> {
+    let (before, instant) = (&**context.db().basis(), context.instant());
     let tx = EntityId::of_t(before.t + 1);
     facts.push(Fact { added: true, e: tx, a: at::TX_INSTANT, v: Value::Instant(instant), span: None });
     facts.sort_by(|x, y| (x.e, x.a, &x.v, x.added).cmp(&(y.e, y.a, &y.v, y.added)));
@@ -83,7 +82,7 @@ pub(super) fn net(db: &Db, mut facts: Vec<Fact>, instant: i64, holders: &Holders
             let message = format!("{a:?} is no attribute of this database");
             return Err(Error::new(Category::Fault, "db.error/not-an-attribute", message));
         };
-        passes(db, attr, group, &mut problems)?;
+        passes(context, attr, group, &mut problems)?;
         touched.extend(attr.composites.iter().map(|composite| (e, *composite)));
         if attr.is_composite() {
             touched.push((e, a));
@@ -139,14 +138,14 @@ fn conflict(before: &Basis, attr: &Attr, group: &[Fact]) -> Option<Error> {
 }
 
 /// Every value that is asserted, new or not, passes the predicates its attribute had before.
-fn passes(db: &Db, attr: &Attr, group: &[Fact], problems: &mut Problems) -> Result<()> {
+fn passes(context: &Context<'_>, attr: &Attr, group: &[Fact], problems: &mut Problems) -> Result<()> {
     for (pred, fact) in attr.preds.iter().flat_map(|pred| group.iter().map(move |fact| (pred, fact))) {
         if !fact.added {
             continue;
         }
         let value = Edn::from(fact.v.clone());
         let verdict =
-            code::judge_value(db, pred, &value).map_err(|error| error.without_span().at(fact.span))?;
+            code::judge_value(context, pred, &value).map_err(|error| error.without_span().at(fact.span))?;
         let problem = match verdict {
             Some(Edn::Bool(true)) => continue,
             None => unknown_predicate(pred),

@@ -7,10 +7,13 @@
 //!   :db.command/ensure  code that must hold of the state after, with the same inputs
 //! ```
 //!
+//! A script is handed the arguments as one object, and what it exports as `ensure` must hold of the state after, too.
+//!
 //! All that is wrong with the arguments is told at once. The transaction says which command it carried out
 //! (`:db.tx/command`); what that command was then is what the database as of the transaction before says.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use annals_query::edn::{Edn, Form, FormKind, Span, read_one};
 use annals_storage::anomaly::Category;
@@ -19,8 +22,7 @@ use annals_storage::datom::{EntityId, Keyword, Tag, Value};
 use super::expand::{Expander, invalid};
 use super::problem::Problems;
 use super::{DraftFact, Ent, Val, value};
-use crate::code::{self, Context};
-use crate::database::Db;
+use crate::code::{self, Context, Stored};
 use crate::error::{Error, Result, brief};
 use crate::schema::bootstrap as at;
 
@@ -30,7 +32,7 @@ pub(super) struct Command {
     name: Keyword,
     args: BTreeMap<Edn, Edn>,
     /// What must hold after it.
-    ensure: Option<String>,
+    promises: Vec<Arc<Stored>>,
     span: Option<Span>,
 }
 
@@ -72,7 +74,7 @@ impl Expander<'_> {
                 _ => Ok(None),
             }
         };
-        let (takes, ensure) = (stored(at::COMMAND_ARGS)?, stored(at::COMMAND_ENSURE)?);
+        let takes = stored(at::COMMAND_ARGS)?;
         let given = args.to_edn();
         let bound = match takes {
             Some(text) => Args::read(&text)?.bind(name, given).map_err(|error| error.at(args.span))?,
@@ -82,8 +84,9 @@ impl Expander<'_> {
             },
         };
         let db = self.db.clone();
-        let made = code::command(&Context::new(&db, self.instant), name, &bound)
-            .map_err(|error| error.without_span().at(form.span))?;
+        let context = Context::before(&db, self.instant, self.allowance);
+        let made =
+            code::command(&context, name, &bound).map_err(|error| error.without_span().at(form.span))?;
         let Some(made) = made else {
             return Err(Error::new(
                 Category::NotFound,
@@ -98,21 +101,27 @@ impl Expander<'_> {
             let tx = Ent::Known(EntityId::of_t(db.next_t()));
             self.draft.facts.push(DraftFact { added: true, e: tx, a: at::TX_COMMAND, v, span: None });
         }
-        self.draft.commands.push(Command { name: name.clone(), args: bound, ensure, span: form.span });
+        let promises = code::promises(&db, name)?;
+        self.draft.commands.push(Command { name: name.clone(), args: bound, promises, span: form.span });
         self.unfold(form, name, made, Vec::new())
     }
 }
 
 /// Whether what the commands promise holds of the state after.
-pub(super) fn check(after: &Db, commands: &[Command]) -> Result<()> {
+pub(super) fn check(after: &Context<'_>, commands: &[Command]) -> Result<()> {
     let mut problems = Problems::default();
-    for command in commands {
-        let Some(ensure) = &command.ensure else { continue };
-        let verdict = code::post_condition(after, &command.name, ensure, &command.args)
+    for (command, promise) in
+        commands.iter().flat_map(|command| command.promises.iter().map(move |promise| (command, promise)))
+    {
+        let verdict = promise
+            .post_condition(after, &command.name, &command.args)
             .map_err(|error| error.without_span().at(command.span))?;
         if verdict != Edn::Bool(true) {
-            let message =
-                format!("after {} its :db.command/ensure does not hold: it says {verdict}", command.name);
+            let message = format!(
+                "after {} its {} does not hold: it says {verdict}",
+                command.name,
+                promise.condition()
+            );
             problems.push(
                 Error::new(Category::Conflict, "db.error/post-condition-failed", message)
                     .with_hint("nothing was stored; give other arguments, or see whether the command does what it promises")

@@ -7,7 +7,7 @@ use annals_storage::datom::{EntityId, Keyword, Symbol, Value};
 
 use super::problem::Problems;
 use crate::basis::Basis;
-use crate::code;
+use crate::code::{self, Context};
 use crate::database::Db;
 use crate::error::{Error, Result};
 use crate::schema::bootstrap as at;
@@ -21,11 +21,11 @@ pub(super) struct Ensure<E> {
 }
 
 /// Judges every entity that asked for it.
-pub(super) fn check(before: &Basis, after: &Db, ensures: &[Ensure<EntityId>]) -> Result<()> {
+pub(super) fn check(before: &Basis, after: &Context<'_>, ensures: &[Ensure<EntityId>]) -> Result<()> {
     let mut problems = Problems::default();
     for ensure in ensures {
         let spec = Spec::read(before, ensure.spec).map_err(|error| error.at(ensure.span))?;
-        if let Some(problem) = spec.lacks(before, after, ensure.e)? {
+        if let Some(problem) = spec.lacks(before, after.db(), ensure.e)? {
             problems.push(problem.at(ensure.span));
         }
         for pred in &spec.preds {

@@ -73,13 +73,20 @@ fn declared(after: &Arc<Basis>, tx: &LoggedTx, problems: &mut Problems) -> Resul
         at::COMMAND_ARGS,
         at::COMMAND_ENSURE,
     ];
-    let is_declaration = |datom: &&LogDatom| datom.op == Op::Assert && DECLARES.contains(&datom.a);
+    // Code without its language is read as Datalog.
+    let is_declaration =
+        |datom: &&LogDatom| DECLARES.contains(&datom.a) && (datom.op == Op::Assert || datom.a == at::FN_LANG);
     let mut declarations = tx.datoms.iter().filter(is_declaration).peekable();
     if declarations.peek().is_none() {
         return Ok(());
     }
     let db = Db::new(Arc::clone(after));
+    let mut coded = None;
     for datom in declarations {
+        let is_code = [at::FN, at::FN_LANG].contains(&datom.a);
+        if is_code && coded.replace(datom.e) == Some(datom.e) {
+            continue;
+        }
         let done = match &datom.v {
             Value::String(text) if datom.a == at::CONSTRAINT => Invariant::read(text).map(drop),
             Value::Symbol(pred) => match code::is_predicate(&db, pred, datom.a == at::ENTITY_PREDS)? {

@@ -20,6 +20,7 @@ use super::problem::{self, Problems};
 use super::value::{self, Misfit};
 use super::{Deferred, DraftFact, Ent, Temp, Val};
 use crate::basis::Basis;
+use crate::code::Allowance;
 use crate::database::Db;
 use crate::error::{Error, Result, brief};
 use crate::names;
@@ -57,8 +58,8 @@ pub(super) struct TempUse {
     pub(super) span: Option<Span>,
 }
 
-/// Takes transaction data apart. `instant` is what functions are told the time is.
-pub(super) fn expand(before: &Arc<Basis>, data: &Form, instant: i64) -> Result<Draft> {
+/// Takes transaction data apart. `instant` is what functions are told the time is, `allowance` what scripts have.
+pub(super) fn expand(before: &Arc<Basis>, data: &Form, instant: i64, allowance: &Allowance) -> Result<Draft> {
     let (FormKind::Vector(forms) | FormKind::List(forms)) = &data.kind else {
         let message = format!("transaction data is a vector of maps and lists, not a {}", kind_name(data));
         return Err(invalid(data, message));
@@ -68,7 +69,8 @@ pub(super) fn expand(before: &Arc<Basis>, data: &Form, instant: i64) -> Result<D
     let problems = Problems::default();
     let db = Db::new(Arc::clone(before));
     let (temps, calls) = (HashMap::new(), Calls::default());
-    let mut expander = Expander { before, db, instant, tx, draft, problems, temps, depth: 0, calls };
+    let mut expander =
+        Expander { before, db, instant, allowance, tx, draft, problems, temps, depth: 0, calls };
     for form in forms {
         let done = expander.form(form);
         expander.problems.keep(done);
@@ -82,6 +84,7 @@ pub(super) struct Expander<'b> {
     /// The state before, as functions see it.
     pub(super) db: Db,
     pub(super) instant: i64,
+    pub(super) allowance: &'b Allowance,
     tx: EntityId,
     pub(super) draft: Draft,
     problems: Problems,
@@ -538,7 +541,7 @@ fn is_id(key: &Form) -> bool {
 }
 
 /// `:ns/name` for `:ns/_name`.
-fn reverse_of(name: &Keyword) -> Option<Keyword> {
+pub(super) fn reverse_of(name: &Keyword) -> Option<Keyword> {
     let (namespace, name) = name.parts();
     let forward = name.strip_prefix('_')?;
     Some(match namespace {

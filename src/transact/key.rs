@@ -21,6 +21,7 @@ use super::resolve::{Holders, Resolved};
 use super::value::MAX_TEXT_BYTES;
 use super::{Fact, Outcome, check, report};
 use crate::basis::Basis;
+use crate::code::{Allowance, Context};
 use crate::database::Db;
 use crate::error::{Error, Result, brief};
 use crate::input::Mode;
@@ -193,7 +194,9 @@ pub(crate) fn take_in(before: &Arc<Basis>, key: &Key, request: String, now: i64)
 /// A transaction of these facts and nothing else.
 fn written(before: &Arc<Basis>, facts: Vec<Fact>, now: i64) -> Result<Outcome> {
     let instant = check::instant(before, &facts, now)?;
-    let net = check::net(&Db::new(Arc::clone(before)), facts, instant, &Holders::default())?;
+    let (db, allowance) = (Db::new(Arc::clone(before)), Allowance::new(&before.home.options.code));
+    let context = Context::before(&db, instant, &allowance);
+    let net = check::net(&context, facts, &Holders::default())?;
     report::outcome(before, net, instant, before.next.clone(), BTreeMap::new(), &Ahead::default())
 }
 

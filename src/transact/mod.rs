@@ -32,6 +32,7 @@ pub(crate) mod key;
 mod members;
 mod partition;
 mod problem;
+pub(crate) mod rehearse;
 mod repeats;
 pub(crate) mod report;
 mod resolve;
@@ -48,6 +49,7 @@ use annals_storage::datom::{AttrId, EntityId, Value};
 use annals_storage::log::LoggedTx;
 
 use crate::basis::Basis;
+use crate::code::{Allowance, Context};
 use crate::database::Db;
 use crate::error::Result;
 use crate::input::Request;
@@ -69,18 +71,21 @@ pub(crate) struct Outcome {
 pub(crate) fn run(before: &Arc<Basis>, request: &Request, now: i64) -> Result<Outcome> {
     let db = Db::new(Arc::clone(before));
     expect::check(&db, request)?;
-    let draft = expand::expand(before, &request.data, now.max(before.instant))?;
+    let allowance = Allowance::new(&before.home.options.code);
+    let draft = expand::expand(before, &request.data, now.max(before.instant), &allowance)?;
     let mut resolved = resolve::resolve(before, draft)?;
     if let Some(key) = &request.key {
         key::stamp(&db, key, &mut resolved)?;
     }
     let instant = check::instant(before, &resolved.facts, now)?;
     excision::check(before, &resolved.facts)?;
-    let net = check::net(&db, resolved.facts, instant, &resolved.holders)?;
+    let context = Context::before(&db, instant, &allowance);
+    let net = check::net(&context, resolved.facts, &resolved.holders)?;
     let outcome = report::outcome(before, net, instant, resolved.next, resolved.tempids, &request.ahead)?;
     let after = Db::new(Arc::clone(&outcome.after));
-    ensure::check(before, &after, &resolved.ensures)?;
-    command::check(&after, &resolved.commands)?;
+    let context = Context::after(&after, &allowance);
+    ensure::check(before, &context, &resolved.ensures)?;
+    command::check(&context, &resolved.commands)?;
     constrain::check(before, &after, &outcome.tx)?;
     Ok(outcome)
 }

@@ -239,9 +239,9 @@ impl Transactor {
     }
 
     /// As [`Transactor::submit`]; gives the request back if the queue is full.
-    pub(crate) fn offer(&self, request: Request) -> Result<Result<Pending>, Request> {
+    pub(crate) fn offer(&self, request: Request) -> Result<Result<Pending>, Box<Request>> {
         if !self.shared.enter() {
-            return Err(request);
+            return Err(Box::new(request));
         }
         let (reply, answer) = sync_channel(1);
         if self.mailbox.send(Message::Request(Submitted { request, reply })).is_err() {

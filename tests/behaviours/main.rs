@@ -15,6 +15,7 @@
 //! | 78-90 | time: as-of, since, history, `with`, clocks, values that are held | `time.rs` |
 //! | 91-110 | queries | `queries.rs` |
 //! | 111-120 | pull, entities, raw indexes, the log | `pulls.rs` |
+//! | | functions in JavaScript | `scripts.rs` |
 //!
 //! The numbers are those of a list of tricky behaviours that was drawn up before the code; a test says in its
 //! first line which it stands for. Where Annals decides otherwise than the list, the line says so. Transactions are also
@@ -32,6 +33,7 @@ mod predicates;
 mod pulls;
 mod queries;
 mod schema_change;
+mod scripts;
 mod swaps;
 mod time;
 mod together;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use annals::{
-    Clock, Code, Connection, Context, Edn, EntityId, Options, Refusal, RequestState, Store, TxRequest,
+    Clock, Code, Connection, Context, Edn, EntityId, Limits, Options, Refusal, RequestState, Store, TxRequest,
 };
 
 use crate::walk;
@@ -21,7 +21,10 @@ impl Clock for Stopped {
 }
 
 fn harbour() -> Store {
-    let options = Options { clock: Arc::new(Stopped), ..Options::default() };
+    // Scripts are to end by anything but the time that the machine takes.
+    let long = Duration::from_secs(60);
+    let code = Code::new().within(long).scripts_within(Limits { time: long, ..Limits::default() });
+    let options = Options { clock: Arc::new(Stopped), code, ..Options::default() };
     annals::connect_with("mem:", options).expect("a storage in memory")
 }
 

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
-use annals::{Clock, Connection, Datom, Db, Edn, EntityId, Error, Options, Order, Store, TxReport, Value};
+use annals::{
+    Clock, Connection, Datom, Db, Edn, EntityId, Error, Limits, Options, Order, Store, TxReport, Value,
+};
 
 use crate::generate::{NOBODY, Step};
 use crate::judge::{self, Done};
@@ -78,8 +80,10 @@ pub(crate) struct Ground {
 impl Ground {
     pub(crate) fn new() -> Ground {
         let hand = Arc::new(Hand::default());
-        let options =
-            Options { clock: Arc::<Hand>::clone(&hand), code: extras::code(), ..Options::default() };
+        // What is refused for its time depends on the machine.
+        let limits = Limits { time: PATIENCE, ..Limits::default() };
+        let code = extras::code().within(PATIENCE).scripts_within(limits);
+        let options = Options { clock: Arc::<Hand>::clone(&hand), code, ..Options::default() };
         let store = annals::connect_with("mem:", options).expect("a storage in memory");
         let empty = store.database("empty").expect("a database").db();
         let facts = empty.datoms(Order::Eavt, &[], None).expect("facts");

@@ -16,12 +16,19 @@ use crate::world::{Id, Val, World};
 const BUMP: &str =
     "{:in [?e ?n] :where [[?e :x/count ?c] [(+ ?c ?n) ?new]] :tx [[:db/add ?e :x/count ?new]]}";
 
+/// The same as a script.
+const GROW: &str = "export const transaction = (db, e, n) =>
+  db.values(e, 'x/count').map((c) => ['db/add', e, 'x/count', c + n]);";
+
 /// Rows of a query are forms: the count is retracted.
 const CLEAR: &str = "[:find ?op ?e ?a ?v :in $ ?e
   :where [?e :x/count ?v] [(ground :db/retract) ?op] [(ground :x/count) ?a]]";
 
 /// A call in what a function gives.
-const TWICE: &str = "{:in [?e ?n] :where [[?e :x/count]] :tx [[:x/bump ?e ?n] [:x/bump ?e ?n]]}";
+const TWICE: &str = "{:in [?e ?n] :where [[?e :x/count]] :tx [[:x/bump ?e ?n] [:x/grow ?e ?n]]}";
+
+/// A script that judges an entity.
+const RICH: &str = "export const predicate = (db, e) => db.values(e, 'x/count').some((c) => c > 1);";
 
 /// What a command does: as [`BUMP`].
 const ADD_TO: &str = "{:e :ref, :n {:type :long :min 1 :max 3}}";
@@ -63,15 +70,17 @@ pub(crate) fn schema() -> Vec<Edn> {
         "[{{:db/ident :x/count :db/valueType :db.type/long :db/cardinality :db.cardinality/one}}
           {{:db/ident :x/small :db/valueType :db.type/long :db/cardinality :db.cardinality/many
             :db.attr/preds [pos? x/small? x/odd?]}}
-          {{:db/ident :x/small? :db/fn {}}} {{:db/ident :x/rich? :db/fn {}}}
-          {{:db/ident :x/bump :db/fn {}}} {{:db/ident :x/clear :db/fn {}}} {{:db/ident :x/twice :db/fn {}}}
+          {{:db/ident :x/small? :db/fn {}}} {{:db/ident :x/rich? :db.fn/lang :db.lang/js :db/fn {}}}
+          {{:db/ident :x/bump :db/fn {}}} {{:db/ident :x/grow :db.fn/lang :db.lang/js :db/fn {}}}
+          {{:db/ident :x/clear :db/fn {}}} {{:db/ident :x/twice :db/fn {}}}
           {{:db/ident :x/add-to :db.command/args {} :db/fn {} :db.command/ensure {}}}
           {{:db/ident :x/spec :db.entity/attrs [:x/count] :db.entity/preds [x/rich? x/calm?]}}
           {{:db/id \"part\" :db/ident :db.part/x}} [:db/add :db.part/db :db.install/partition \"part\"]
           {{:db/ident :x/no-debt :db/constraint {}}}]",
         quoted("{:in [?v] :where [[(< ?v 3)]]}"),
-        quoted("{:in [?e] :where [[?e :x/count ?c] [(> ?c 1)]]}"),
+        quoted(RICH),
         quoted(BUMP),
+        quoted(GROW),
         quoted(CLEAR),
         quoted(TWICE),
         quoted(ADD_TO),
@@ -88,10 +97,11 @@ pub(crate) fn schema() -> Vec<Edn> {
 /// A form that uses one of them, about an entity.
 pub(crate) fn form(random: &mut Random, e: Edn) -> Edn {
     let n = Edn::Int(random.below(5) as i64 - 2);
-    Edn::Vector(match random.below(9) {
-        6 => vec![Edn::keyword("x/lift"), e, n],
-        7 | 8 => return command(random, e),
+    Edn::Vector(match random.below(10) {
+        7 => vec![Edn::keyword("x/lift"), e, n],
+        8 | 9 => return command(random, e),
         0 => vec![Edn::keyword("x/bump"), e, n],
+        6 => vec![Edn::keyword("x/grow"), e, n],
         1 => vec![Edn::keyword("x/clear"), e],
         2 => vec![Edn::keyword("x/twice"), e, n],
         3 => vec![Edn::keyword("db/add"), e, Edn::keyword("db/ensure"), Edn::keyword("x/spec")],
@@ -156,9 +166,11 @@ fn call_of(before: &World, name: &str, parts: &[Edn]) -> Result<Vec<Edn>, &'stat
     let each = |make: &dyn Fn(i64) -> Vec<Edn>| counts(before, e).into_iter().flat_map(make).collect();
     Ok(match name {
         "x/lift" if n < 0 => return Err("rejected"),
-        "x/bump" | "x/lift" => each(&|c| vec![form("db/add", &[attribute.clone(), Edn::Int(c + n)])]),
+        "x/bump" | "x/grow" | "x/lift" => {
+            each(&|c| vec![form("db/add", &[attribute.clone(), Edn::Int(c + n)])])
+        }
         "x/clear" => each(&|c| vec![form("db/retract", &[attribute.clone(), Edn::Int(c)])]),
-        "x/twice" => each(&|_| vec![form("x/bump", &[Edn::Int(n)]), form("x/bump", &[Edn::Int(n)])]),
+        "x/twice" => each(&|_| vec![form("x/bump", &[Edn::Int(n)]), form("x/grow", &[Edn::Int(n)])]),
         _ => return Err(UNKNOWN),
     })
 }
