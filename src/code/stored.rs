@@ -151,6 +151,7 @@ impl Stored {
         };
         query.inputs.get(1..).unwrap_or_default()
     }
+
     /// Transaction data, by the state before.
     pub(super) fn transaction(&self, context: &Context<'_>, name: &Keyword, args: &[Edn]) -> Result<Edn> {
         match self {
