@@ -116,8 +116,10 @@ fn the_core_waits_for_nothing_and_asks_no_clock() {
     let mut problems = Vec::new();
     for (path, text) in sources() {
         let core = ["storage/src/", "query/src/", "src/"].iter().any(|room| path.starts_with(room));
-        // The one clock of the library, and the one variable it reads, are edges of it; others may replace both.
-        if !core || ["src/time.rs", "src/options.rs"].contains(&path.as_str()) {
+        // The one clock of the library, and the one variable it reads, are edges of it; others may replace both. So is the
+        // line to a server, with the server that tests start.
+        let edges = ["src/time.rs", "src/options.rs", "storage/src/backend/postgres/"];
+        if !core || edges.iter().any(|edge| path.starts_with(edge)) {
             continue;
         }
         let code = code(&text);

@@ -74,6 +74,14 @@ pub enum Error {
         /// What it begins with or lacks.
         found: String,
     },
+    /// An address that leads to no engine.
+    #[error("{address} is no storage address: {why}")]
+    BadAddress {
+        /// The address, without its password.
+        address: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The file is held open, by this process or another.
     #[error("{path} is already open")]
     AlreadyOpen {
@@ -136,6 +144,7 @@ impl Error {
             Error::TooLarge { .. }
             | Error::Unstorable { .. }
             | Error::NotADatabase { .. }
+            | Error::BadAddress { .. }
             | Error::BadName { .. } => Category::Incorrect,
             Error::NoStorage { .. } => Category::NotFound,
             Error::Expired { .. } => Category::Unavailable,
@@ -155,6 +164,7 @@ impl Error {
             Error::Unstorable { .. } => "db.error/unstorable-value",
             Error::OutOfOrder { .. } => "db.error/log-out-of-order",
             Error::NotADatabase { .. } => "db.error/not-a-database",
+            Error::BadAddress { .. } => "db.error/invalid-db-uri",
             Error::AlreadyOpen { .. } => "db.error/already-open",
             Error::NoStorage { .. } => "db.error/no-storage",
             Error::NotWritable { .. } => "db.error/not-writable",
@@ -171,11 +181,12 @@ impl Error {
             Error::OutcomeUnknown { .. } => "read back before sending it again",
             Error::TooLarge { .. } => "split it or keep it elsewhere",
             Error::NotADatabase { .. } => "name another file, or a path that does not exist yet",
+            Error::BadAddress { .. } => "write postgres://USER@HOST:PORT/DATABASE",
             Error::AlreadyOpen { .. } => {
                 "close the other user of it (a REPL, a server), or connect to that server"
             }
             Error::NoStorage { .. } => "check the path, or create the storage first",
-            Error::NotWritable { .. } => "check the permissions of the file and its folder",
+            Error::NotWritable { .. } => "check the permissions: of the file and its folder, or of the user",
             Error::BadName { .. } => "use 1 to 64 of the characters a-z A-Z 0-9 . _ -",
             Error::Expired { .. } => {
                 "take a new database value from the connection, or collect with a longer grace"

@@ -13,6 +13,8 @@ pub mod catalog;
 pub mod fault;
 mod lineage;
 pub mod memory;
+#[cfg(feature = "postgres")]
+pub mod postgres;
 pub mod redb;
 pub mod settle;
 #[cfg(feature = "testing")]
@@ -23,6 +25,8 @@ use std::fmt;
 pub use catalog::Catalog;
 pub use lineage::Lineage;
 pub use memory::MemoryStorage;
+#[cfg(feature = "postgres")]
+pub use postgres::PostgresStorage;
 pub use redb::RedbStorage;
 
 /// The largest value the engines here take: a frame with the largest payload.
@@ -201,6 +205,11 @@ pub trait Storage: Send + Sync + fmt::Debug {
 
     /// The engine's limits.
     fn limits(&self) -> Limits;
+
+    /// What whoever runs the engine should know: settings by which it keeps less than it says.
+    fn warnings(&self) -> &[String] {
+        &[]
+    }
 }
 
 /// Refuses a value the engine does not take.
