@@ -10,6 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use annals_storage::anomaly::Category;
 use annals_storage::backend::redb::Compacted;
 use annals_storage::backend::{Catalog, DatabaseId, Lineage, MemoryStorage, RedbStorage, Storage, redb};
+#[cfg(feature = "postgres")]
+use annals_storage::backend::{PostgresStorage, postgres};
 use annals_storage::cache::Cache;
 use annals_storage::index::{Progress as VerifyProgress, Report as VerifyReport};
 
@@ -25,7 +27,8 @@ use crate::read_queries::{QueryCacheStats, ReadQueries};
 use crate::replay;
 use crate::transactor::Transactor;
 
-/// Opens a storage: `mem:`, `redb:PATH`, or a bare path. Other addresses are not served yet.
+/// Opens a storage: `mem:`, `redb:PATH` or a bare path, and with the feature `postgres` `postgres://USER@HOST/DATABASE`.
+/// Other addresses are not served yet.
 ///
 /// ```
 /// let store = annals::connect("mem:")?;
@@ -49,12 +52,17 @@ pub fn connect_with(address: &str, options: Options) -> Result<Store> {
             };
             Kept::of_file(path, &redb)?
         }
+        #[cfg(feature = "postgres")]
+        Address::Postgres(address) => {
+            let postgres = postgres::Options { create: !options.must_exist, ..postgres::Options::default() };
+            Kept::new(Arc::new(PostgresStorage::open_with(address, &postgres)?))
+        }
     };
     Store::on(address, kept, options)
 }
 
 /// Gives back the room in a file that what was deleted has left: its size before and after. Nobody may have the file
-/// open meanwhile. A storage in memory has nothing to give back.
+/// open meanwhile. A storage in memory has nothing to give back; a server sees to its room itself.
 ///
 /// ```
 /// # let folder = tempfile::tempdir()?;
@@ -72,6 +80,12 @@ pub fn compact(address: &str) -> Result<Compacted> {
     match Address::parse(address)? {
         Address::Memory => Ok(Compacted { before: 0, after: 0 }),
         Address::File(path) => Ok(RedbStorage::open_existing(path)?.compact()?),
+        #[cfg(feature = "postgres")]
+        Address::Postgres(_) => {
+            let message = "only files are compacted; a server gives room back itself";
+            Err(Error::new(Category::Unsupported, "db.error/unsupported-protocol", message)
+                .with_hint("see what its vacuum does"))
+        }
     }
 }
 
@@ -79,6 +93,8 @@ pub fn compact(address: &str) -> Result<Compacted> {
 enum Address<'a> {
     Memory,
     File(&'a str),
+    #[cfg(feature = "postgres")]
+    Postgres(&'a str),
 }
 
 impl<'a> Address<'a> {
@@ -86,7 +102,7 @@ impl<'a> Address<'a> {
         let invalid = |why: &str| {
             let message = format!("{address:?} is no storage address: {why}");
             Err(Error::incorrect("db.error/invalid-db-uri", message)
-                .with_hint("write mem:, redb:PATH, or the path of a file"))
+                .with_hint("write mem:, redb:PATH, the path of a file, or postgres://USER@HOST/DATABASE"))
         };
         let is_scheme =
             |scheme: &str| scheme.len() > 1 && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric());
@@ -95,10 +111,15 @@ impl<'a> Address<'a> {
             Some(("mem", _)) => invalid("a storage in memory has no name"),
             Some(("redb", "")) => invalid("the path is missing"),
             Some(("redb", path)) => Ok(Address::File(path)),
+            #[cfg(feature = "postgres")]
+            Some(("postgres" | "postgresql", _)) => Ok(Address::Postgres(address)),
             Some((scheme, _)) if is_scheme(scheme) => {
-                let message = format!("storage addresses that begin with {scheme}: are not supported");
+                let message = match scheme {
+                    "postgres" | "postgresql" => "this build is without the feature postgres".to_owned(),
+                    _ => format!("storage addresses that begin with {scheme}: are not supported"),
+                };
                 Err(Error::new(Category::Unsupported, "db.error/unsupported-protocol", message)
-                    .with_hint("mem: and redb:PATH are; a path with a colon is written redb:PATH"))
+                    .with_hint("mem:, redb:PATH and, with its feature, postgres: are; a path with a colon is written redb:PATH"))
             }
             _ if address.is_empty() => invalid("it is empty"),
             _ => Ok(Address::File(address)),
@@ -148,6 +169,11 @@ impl Store {
     /// The address it was opened by.
     pub fn address(&self) -> &str {
         &self.0.address
+    }
+
+    /// What whoever runs the storage engine should know: settings by which it keeps less than it says.
+    pub fn warnings(&self) -> &[String] {
+        self.0.kept.storage.warnings()
     }
 
     /// A query from text, as [`q`](crate::q) makes it; but a text that was read before is not read and checked again, and
@@ -304,7 +330,6 @@ mod tests {
             ("", "db.error/invalid-db-uri"),
             ("redb:", "db.error/invalid-db-uri"),
             ("mem:x", "db.error/invalid-db-uri"),
-            ("postgres://me@host/db", "db.error/unsupported-protocol"),
             ("s3://bucket/prefix", "db.error/unsupported-protocol"),
         ] {
             let error = Address::parse(address).unwrap_err();

@@ -7,6 +7,7 @@
 //!   cli, settings   what was asked for        verbs     the one-shot commands
 //!   problem         what went wrong           session   the REPL
 //!   present         answers on paper          import    files into a database; sample: the bundled ones
+//!   storage         how all of these open one
 //! ```
 
 #![expect(
@@ -23,6 +24,7 @@ pub mod sample;
 pub mod session;
 pub mod settings;
 pub mod size;
+mod storage;
 pub mod terminal;
 pub mod verbs;
 pub mod view;

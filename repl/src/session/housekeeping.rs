@@ -151,7 +151,7 @@ pub(super) fn open(session: &mut Session, argument: Argument<'_>, out: &mut dyn 
         [address, name] => (*address, *name),
         _ => return Err(misused("open", argument)),
     };
-    let store = annals::connect_with(address, session.options.clone())?;
+    let store = crate::storage::connect(address, session.options.clone())?;
     let conn = store.database(name)?;
     (session.store, session.conn) = (store, conn);
     at_home(session, out)

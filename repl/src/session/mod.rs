@@ -93,7 +93,7 @@ pub struct Session {
 impl Session {
     /// A session on a database of a storage; both are made if they are not there.
     pub fn open(address: &str, options: Options, database: &str, style: Style) -> Result<Session> {
-        let store = annals::connect_with(address, options.clone())?;
+        let store = crate::storage::connect(address, options.clone())?;
         let conn = store.database(database)?;
         Ok(Session {
             style,

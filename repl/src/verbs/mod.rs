@@ -29,12 +29,12 @@ fn open(storage: &str, settings: &Settings) -> Result<Connection> {
 
 /// Opens a database, and makes it and its storage if they are not there.
 fn open_or_make(storage: &str, settings: &Settings) -> Result<Connection> {
-    Ok(annals::connect_with(storage, settings.options()?)?.database(settings.database())?)
+    Ok(crate::storage::connect(storage, settings.options()?)?.database(settings.database())?)
 }
 
 /// Opens a storage that must be there.
 fn open_store(storage: &str, settings: &Settings) -> Result<Store> {
-    Ok(annals::connect_with(storage, Options { must_exist: true, ..settings.options()? })?)
+    Ok(crate::storage::connect(storage, Options { must_exist: true, ..settings.options()? })?)
 }
 
 /// The storage a command is about: its own, or that of the settings.

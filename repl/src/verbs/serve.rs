@@ -25,7 +25,7 @@ pub fn run(args: ServeArgs, settings: &Settings) -> Result<()> {
     if let Some(listen) = args.listen.as_deref().or(settings.listen.as_deref()) {
         options.listen = address(listen)?;
     }
-    let store = annals::connect_with(storage(args.storage.as_deref(), settings)?, settings.options()?)?;
+    let store = crate::storage::connect(storage(args.storage.as_deref(), settings)?, settings.options()?)?;
     if store.databases()?.is_empty() {
         store.create_database(settings.database())?;
     }
