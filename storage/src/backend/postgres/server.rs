@@ -23,6 +23,8 @@ use super::link::Link;
 
 /// How long a server may take to start.
 const START: Duration = Duration::from_secs(60);
+/// How many ports are tried in that time.
+const PORTS_TRIED: u32 = 3;
 /// Who runs it where the tests run as the superuser, whom the server refuses: nobody.
 const NOBODY: u32 = 65_534;
 /// Starts a program, and ends it when our end of the pipe is closed, by whatever.
@@ -59,11 +61,19 @@ impl Server {
             .output()
             .expect("initdb can be run");
         assert!(created.status.success(), "initdb: {}", String::from_utf8_lossy(&created.stderr));
-        let port = free_port();
-        let process = launch(&data, port);
-        let server = Server { folder, port, process, databases: AtomicU64::new(0) };
-        server.wait();
-        server
+        let databases = AtomicU64::new(0);
+        let mut port = free_port();
+        let mut server = Server { process: launch(&data, port), folder, port, databases };
+        // Somebody may have taken the port meanwhile.
+        for _ in 0..PORTS_TRIED {
+            if server.answers(START / PORTS_TRIED) {
+                return server;
+            }
+            server.end();
+            port = free_port();
+            (server.process, server.port) = (launch(&data, port), port);
+        }
+        panic!("no server after {START:?}: {}", server.log());
     }
 
     /// The address of a database of its own, which is empty.
