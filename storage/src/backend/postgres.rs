@@ -47,7 +47,7 @@ const TABLES: [&str; 6] = [
     "CREATE TABLE IF NOT EXISTS annals_meta (name text PRIMARY KEY, number bigint NOT NULL)",
 ];
 
-/// The first is tried: a relative without such storage goes without.
+/// What is only tried: a relative of PostgreSQL without such storage goes without.
 const OPTIONAL: &str = "SET STORAGE";
 
 /// How a storage is opened.
@@ -89,7 +89,7 @@ impl PostgresStorage {
     /// Finds the tables, or makes them. Several openers may do so at once.
     fn prepare(&self, options: &Options) -> Result<()> {
         let found = "SELECT to_regclass('annals_meta') IS NOT NULL";
-        let is_there = || -> Result<bool> { Ok(self.repeat(found, &[])?.iter().any(|row| row.get(0))) };
+        let is_there = || -> Result<bool> { Ok(self.repeat(found)?.iter().any(|row| row.get(0))) };
         if !is_there()? {
             if !options.create {
                 let why = "it has no tables of Annals".to_owned();
@@ -98,7 +98,7 @@ impl PostgresStorage {
             self.create_tables()?;
         }
         let layout = "SELECT number FROM annals_meta WHERE name = 'layout'";
-        let layout = self.repeat(layout, &[])?.first().map_or(0, |row| row.get::<_, i64>(0));
+        let layout = self.repeat(layout)?.first().map_or(0, |row| row.get::<_, i64>(0));
         if layout != LAYOUT {
             let found = u32::try_from(layout).unwrap_or(u32::MAX);
             let place = self.link.to_string();
@@ -111,9 +111,9 @@ impl PostgresStorage {
         let layout = "INSERT INTO annals_meta (name, number) VALUES ('layout', 1) ON CONFLICT DO NOTHING";
         for statement in TABLES.into_iter().chain([layout]) {
             // Of openers at the same moment all but one may be told that what they make is there.
-            let mut done = self.repeat(statement, &[]);
+            let mut done = self.repeat(statement);
             if done.is_err() {
-                done = self.repeat(statement, &[]);
+                done = self.repeat(statement);
             }
             if !statement.contains(OPTIONAL) {
                 done?;
@@ -128,7 +128,7 @@ impl PostgresStorage {
                         coalesce(current_setting('fsync', true), 'on'), \
                         coalesce(current_setting('synchronous_standby_names', true), '')";
         let mut warnings = Vec::new();
-        let rows = self.repeat(settings, &[])?;
+        let rows = self.repeat(settings)?;
         let Some(row) = rows.first() else { return Ok(warnings) };
         let (commit, sync, standbys): (&str, &str, &str) = (row.get(0), row.get(1), row.get(2));
         let mut warn = |what: &str| warnings.push(format!("{}: {what}", self.link));
@@ -141,19 +141,20 @@ impl PostgresStorage {
             warn("fsync is off: everything may be lost if the server's machine crashes");
         }
         let replicas = "SELECT count(*) FROM pg_stat_replication WHERE sync_state = 'async'";
-        let replicas: i64 = self.repeat(replicas, &[])?.first().map_or(0, |row| row.get(0));
+        let replicas: i64 = self.repeat(replicas)?.first().map_or(0, |row| row.get(0));
         if replicas > 0 && standbys.is_empty() {
             warn("its standbys are asynchronous: a failover may lose the last acknowledged transactions");
         }
         Ok(warnings)
     }
 
-    fn ask(&self, statement: &'static str, params: &[Param]) -> Result<Vec<Row>, Failure> {
-        self.link.ask(statement, params)
+    fn ask(&self, statement: &'static str, params: impl Into<Vec<Param>>) -> Result<Vec<Row>, Failure> {
+        self.link.ask(statement, params.into())
     }
 
-    fn repeat(&self, statement: &'static str, params: &[Param]) -> Result<Vec<Row>> {
-        settle::repeat(|| self.ask(statement, params))
+    /// Asks a question without parameters, until there is an answer.
+    fn repeat(&self, statement: &'static str) -> Result<Vec<Row>> {
+        settle::repeat(|| self.ask(statement, Vec::new()))
     }
 }
 
@@ -209,7 +210,7 @@ impl Storage for PostgresStorage {
                     ON CONFLICT DO NOTHING RETURNING number";
         let [kind, database, at] = key;
         let params = [kind, database, at, Param::Bytes(bytes.to_vec())];
-        if !self.ask(fill, &params)?.is_empty() {
+        if !self.ask(fill, params)?.is_empty() {
             return Ok(Filled::Done);
         }
         match self.read_slots(sequence, number, 1)?.pop() {
@@ -222,7 +223,7 @@ impl Storage for PostgresStorage {
         let Some([kind, database, at]) = slot_key(sequence, from) else { return Ok(Vec::new()) };
         let read = "SELECT number, frame FROM annals_slots WHERE kind = $1 AND database = $2 AND number >= $3 \
                     ORDER BY number LIMIT $4";
-        let rows = self.ask(read, &[kind, database, at, limit(most)])?;
+        let rows = self.ask(read, [kind, database, at, limit(most)])?;
         let run =
             rows.iter().zip(from..).take_while(|(row, at)| u64::try_from(row.get::<_, i64>(0)) == Ok(*at));
         Ok(run.map(|(row, _)| row.get(1)).collect())
@@ -246,7 +247,7 @@ impl Storage for PostgresStorage {
             let databases = now.iter().map(|(id, _)| uuid(id.database)).collect();
             let names = now.iter().map(|(id, _)| name(*id)).collect();
             let frames = now.iter().map(|(_, frame)| frame.to_vec()).collect();
-            self.ask(write, &[Param::Ids(databases), Param::Many(names), Param::Many(frames)])?;
+            self.ask(write, [Param::Ids(databases), Param::Many(names), Param::Many(frames)])?;
             rest = later;
         }
         Ok(())
@@ -255,7 +256,7 @@ impl Storage for PostgresStorage {
     fn read_segments(&self, ids: &[SegmentId]) -> Result<Vec<Option<Vec<u8>>>, Failure> {
         if let [one] = ids {
             let read = "SELECT frame FROM annals_segments WHERE database = $1 AND name = $2";
-            let rows = self.ask(read, &[Param::Id(uuid(one.database)), Param::Bytes(name(*one))])?;
+            let rows = self.ask(read, [Param::Id(uuid(one.database)), Param::Bytes(name(*one))])?;
             return Ok(vec![rows.first().map(|row| row.get(0))]);
         }
         let read = "SELECT wanted.place, segment.frame \
@@ -264,7 +265,7 @@ impl Storage for PostgresStorage {
         let databases = ids.iter().map(|id| uuid(id.database)).collect();
         let names = ids.iter().map(|id| name(*id)).collect();
         let mut found = vec![None; ids.len()];
-        for row in self.ask(read, &[Param::Ids(databases), Param::Many(names)])? {
+        for row in self.ask(read, [Param::Ids(databases), Param::Many(names)])? {
             let place = usize::try_from(row.get::<_, i64>(0)).unwrap_or(0);
             if let Some(slot) = place.checked_sub(1).and_then(|place| found.get_mut(place)) {
                 *slot = Some(row.get(1));
@@ -283,7 +284,7 @@ impl Storage for PostgresStorage {
             "SELECT name FROM annals_segments WHERE database = $1 AND name > $2 ORDER BY name LIMIT $3";
         // Nothing is before the empty name.
         let after = Param::Bytes(after.map(name).unwrap_or_default());
-        let rows = self.ask(list, &[Param::Id(uuid(database)), after, limit(most)])?;
+        let rows = self.ask(list, [Param::Id(uuid(database)), after, limit(most)])?;
         Ok(rows.iter().filter_map(|row| id(database, row.get(0))).collect())
     }
 
@@ -292,13 +293,13 @@ impl Storage for PostgresStorage {
                       (SELECT max(number) FROM annals_slots WHERE kind = $1 AND database = $2))";
         let [kind, database] = sequence_key(sequence);
         let below = i64::try_from(below).unwrap_or(i64::MAX);
-        self.ask(delete, &[kind, database, Param::Number(below)]).map(drop)
+        self.ask(delete, [kind, database, Param::Number(below)]).map(drop)
     }
 
     fn stored_bytes(&self) -> Result<u64, Failure> {
         let measure = "SELECT pg_total_relation_size('annals_slots') + pg_total_relation_size('annals_segments') \
                        + pg_total_relation_size('annals_hints')";
-        let rows = self.ask(measure, &[])?;
+        let rows = self.ask(measure, Vec::new())?;
         Ok(rows.first().map_or(0, |row| u64::try_from(row.get::<_, i64>(0)).unwrap_or(0)))
     }
 
@@ -306,7 +307,7 @@ impl Storage for PostgresStorage {
         let delete = "DELETE FROM annals_segments WHERE (database, name) IN (SELECT * FROM unnest($1, $2))";
         let databases = ids.iter().map(|id| uuid(id.database)).collect();
         let names = ids.iter().map(|id| name(*id)).collect();
-        self.ask(delete, &[Param::Ids(databases), Param::Many(names)]).map(drop)
+        self.ask(delete, [Param::Ids(databases), Param::Many(names)]).map(drop)
     }
 
     fn delete_database(&self, database: DatabaseId) -> Result<(), Failure> {
@@ -314,19 +315,19 @@ impl Storage for PostgresStorage {
         let delete = "WITH slots AS (DELETE FROM annals_slots WHERE database = $1), \
                       segments AS (DELETE FROM annals_segments WHERE database = $1) \
                       DELETE FROM annals_hints WHERE database = $1";
-        self.ask(delete, &[Param::Id(uuid(database))]).map(drop)
+        self.ask(delete, [Param::Id(uuid(database))]).map(drop)
     }
 
     fn set_hint(&self, database: DatabaseId, name: &str, bytes: &[u8]) -> Result<(), Failure> {
         let set = "INSERT INTO annals_hints (database, name, bytes) VALUES ($1, $2, $3) \
                    ON CONFLICT (database, name) DO UPDATE SET bytes = excluded.bytes";
         let params = [Param::Id(uuid(database)), Param::Text(name.to_owned()), Param::Bytes(bytes.to_vec())];
-        self.ask(set, &params).map(drop)
+        self.ask(set, params).map(drop)
     }
 
     fn hint(&self, database: DatabaseId, name: &str) -> Result<Option<Vec<u8>>, Failure> {
         let read = "SELECT bytes FROM annals_hints WHERE database = $1 AND name = $2";
-        let rows = self.ask(read, &[Param::Id(uuid(database)), Param::Text(name.to_owned())])?;
+        let rows = self.ask(read, [Param::Id(uuid(database)), Param::Text(name.to_owned())])?;
         Ok(rows.first().map(|row| row.get(0)))
     }
 

@@ -114,8 +114,8 @@ impl Link {
     }
 
     /// The rows a statement gives.
-    pub(super) fn ask(&self, statement: &'static str, params: &[Param]) -> Result<Vec<Row>, Failure> {
-        let (lines, params) = (Arc::clone(&self.lines), params.to_vec());
+    pub(super) fn ask(&self, statement: &'static str, params: Vec<Param>) -> Result<Vec<Row>, Failure> {
+        let lines = Arc::clone(&self.lines);
         self.run(async move { lines.ask(statement, &params).await })
     }
 

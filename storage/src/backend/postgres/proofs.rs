@@ -182,9 +182,9 @@ fn a_user_without_rights_and_tables_of_another_layout_are_told() {
     assert_eq!(refused(&guest).category(), Category::Forbidden);
     let storage = open(&address);
     assert_eq!(refused(&guest).category(), Category::Forbidden);
-    storage.ask("UPDATE annals_meta SET number = 7", &[]).expect("updated");
+    storage.ask("UPDATE annals_meta SET number = 7", Vec::new()).expect("updated");
     assert_eq!(refused(&address).category(), Category::Unsupported);
-    storage.ask("DROP TABLE annals_slots", &[]).expect("dropped");
+    storage.ask("DROP TABLE annals_slots", Vec::new()).expect("dropped");
     let failure = storage.read_slots(LOG, 0, 1).expect_err("its table is gone");
     assert!(matches!(failure, Failure::Refused(Error::NoStorage { .. })), "{failure}");
 }

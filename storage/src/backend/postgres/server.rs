@@ -81,7 +81,7 @@ impl Server {
         let name = format!("d{}", self.databases.fetch_add(1, Ordering::Relaxed));
         let statement: &'static str = Box::leak(format!("CREATE DATABASE {name}").into_boxed_str());
         let link = Link::open(&self.address("postgres"), 1).expect("the server is there");
-        link.ask(statement, &[]).expect("a database is made");
+        link.ask(statement, Vec::new()).expect("a database is made");
         self.address(&name)
     }
 
@@ -124,7 +124,7 @@ impl Server {
     /// Changes a setting for connections made from now on.
     pub fn set(&self, statement: &'static str) {
         let link = Link::open(&self.address("postgres"), 1).expect("the server is there");
-        link.ask(statement, &[]).expect("a setting");
+        link.ask(statement, Vec::new()).expect("a setting");
     }
 
     fn end(&mut self) {
