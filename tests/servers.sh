@@ -41,3 +41,32 @@ if ! has_postgres || [ "${1:-}" = --fetch ]; then
   done
   has_postgres || { echo "tests/servers.sh: $server was unpacked and has no server in it" >&2; exit 1; }
 fi
+
+# Emulators of stores, of these versions, each in a folder of its own.
+azurite=3.37.0
+dynalite=4.0.0
+moto=5.2.5
+servers="$PWD/target/servers"
+
+lacks() { echo "tests/servers.sh: $1 is needed for $2, which tests run; install it, then try again" >&2; exit 1; }
+
+for name in azurite dynalite; do
+  version=${!name}
+  folder="$servers/$name-$version"
+  [ -e "$folder/whole" ] && continue
+  command -v node >/dev/null || lacks "Node.js (node)" "$name"
+  command -v npm >/dev/null || lacks "npm" "$name"
+  rm -rf "$folder"
+  mkdir -p "$folder"
+  npm install --no-audit --no-fund --no-update-notifier --loglevel=error --prefix "$folder" "$name@$version" >/dev/null
+  touch "$folder/whole"
+done
+
+folder="$servers/moto-$moto"
+if [ ! -e "$folder/whole" ]; then
+  command -v python3 >/dev/null || lacks "Python 3 (python3)" "moto"
+  rm -rf "$folder"
+  python3 -m venv "$folder" || lacks "Python's venv (python3-venv)" "moto"
+  "$folder/bin/pip" install --quiet --disable-pip-version-check "moto[server]==$moto"
+  touch "$folder/whole"
+fi

@@ -32,6 +32,9 @@ pub enum Error {
     /// The engine cannot be reached or failed.
     #[error("storage is unavailable: {0}")]
     Unavailable(String),
+    /// The storage is only read from here.
+    #[error("{0}")]
+    ReadOnly(String),
     /// A write was repeated as often as is sensible and may or may not have taken effect.
     #[error("{place}: it is unknown whether the write took effect ({why})")]
     OutcomeUnknown {
@@ -104,6 +107,14 @@ pub enum Error {
         /// What the system said.
         why: String,
     },
+    /// The store does not keep the promise that all safety stands on.
+    #[error("{place} cannot keep a log: {what}")]
+    Unsafe {
+        /// The store.
+        place: String,
+        /// What it did when it was tried.
+        what: String,
+    },
     /// A value outlived its grace: what it reads was collected.
     #[error("{place} was collected: the database value that reads it is older than the grace period")]
     Expired {
@@ -137,7 +148,7 @@ impl Error {
     pub fn category(&self) -> Category {
         match self {
             Error::Corrupt { .. } | Error::OutOfOrder { .. } => Category::Fault,
-            Error::UnknownVersion { .. } => Category::Unsupported,
+            Error::UnknownVersion { .. } | Error::Unsafe { .. } => Category::Unsupported,
             Error::Unavailable(_) | Error::OutcomeUnknown { .. } | Error::AlreadyOpen { .. } => {
                 Category::Unavailable
             }
@@ -148,6 +159,7 @@ impl Error {
             | Error::BadName { .. } => Category::Incorrect,
             Error::NoStorage { .. } => Category::NotFound,
             Error::Expired { .. } => Category::Unavailable,
+            Error::ReadOnly(_) => Category::Forbidden,
             Error::Superseded { .. } => Category::Conflict,
             Error::NotWritable { .. } => Category::Forbidden,
         }
@@ -159,6 +171,7 @@ impl Error {
             Error::Corrupt { .. } => "db.error/corrupt",
             Error::UnknownVersion { .. } => "db.error/unknown-version",
             Error::Unavailable(_) => "db.error/storage-unavailable",
+            Error::ReadOnly(_) => "db.error/read-only-storage",
             Error::OutcomeUnknown { .. } => "db.error/outcome-unknown",
             Error::TooLarge { .. } => "db.error/too-large",
             Error::Unstorable { .. } => "db.error/unstorable-value",
@@ -168,6 +181,7 @@ impl Error {
             Error::AlreadyOpen { .. } => "db.error/already-open",
             Error::NoStorage { .. } => "db.error/no-storage",
             Error::NotWritable { .. } => "db.error/not-writable",
+            Error::Unsafe { .. } => "db.error/unsafe-storage",
             Error::BadName { .. } => "db.error/bad-database-name",
             Error::Expired { .. } => "db.error/value-expired",
             Error::Superseded { .. } => "db.error/root-superseded",
@@ -181,12 +195,20 @@ impl Error {
             Error::OutcomeUnknown { .. } => "read back before sending it again",
             Error::TooLarge { .. } => "split it or keep it elsewhere",
             Error::NotADatabase { .. } => "name another file, or a path that does not exist yet",
-            Error::BadAddress { .. } => "write postgres://USER@HOST:PORT/DATABASE",
+            Error::BadAddress { .. } => {
+                "write postgres://USER@HOST:PORT/DATABASE, s3://BUCKET/PREFIX, az://CONTAINER/PREFIX, gs://BUCKET/PREFIX \
+                 or dynamodb://TABLE"
+            }
+            Error::Unsafe { .. } => {
+                "use a store that creates only what is absent (`If-None-Match: *`), or a newer version of this one"
+            }
             Error::AlreadyOpen { .. } => {
                 "close the other user of it (a REPL, a server), or connect to that server"
             }
             Error::NoStorage { .. } => "check the path, or create the storage first",
-            Error::NotWritable { .. } => "check the permissions: of the file and its folder, or of the user",
+            Error::NotWritable { .. } => {
+                "check the permissions: of the file and its folder, or of the user and its keys"
+            }
             Error::BadName { .. } => "use 1 to 64 of the characters a-z A-Z 0-9 . _ -",
             Error::Expired { .. } => {
                 "take a new database value from the connection, or collect with a longer grace"
@@ -196,6 +218,7 @@ impl Error {
                 "nothing was changed; `annals verify --repair` makes trees anew from the log, else restore a copy"
             }
             Error::Unavailable(_) => "see to the engine, then try again",
+            Error::ReadOnly(_) => "do it where the storage is",
             Error::Unstorable { .. } | Error::OutOfOrder { .. } => return None,
         })
     }

@@ -199,6 +199,17 @@ pub(crate) fn length(bytes: &[u8]) -> Option<usize> {
     Some(HEADER_BYTES + be(stored) as usize).filter(|length| *length <= HEADER_BYTES + MAX_PAYLOAD_BYTES)
 }
 
+/// Frames that stand one after the other, apart; none of them is checked. `None` if it is not whole frames.
+pub fn split(mut bytes: &[u8]) -> Option<Vec<Vec<u8>>> {
+    let mut frames = Vec::new();
+    while !bytes.is_empty() {
+        let (frame, rest) = bytes.split_at_checked(length(bytes)?)?;
+        frames.push(frame.to_vec());
+        bytes = rest;
+    }
+    Some(frames)
+}
+
 /// The kind that bytes say they are a frame of; it is not checked.
 pub(crate) fn kind(bytes: &[u8]) -> Option<Kind> {
     let kind = bytes.get(6).filter(|_| bytes.starts_with(&MAGIC))?;
@@ -353,6 +364,14 @@ mod tests {
         assert_eq!((length(b"something else, long"), kind(b"something else")), (None, None));
         assert_eq!(length(&forged(b"x", 16, 0xff)), None, "longer than any frame");
         assert_eq!(kind(&forged(b"x", 6, 77)), None);
+    }
+
+    #[test]
+    fn frames_in_a_row_come_apart() {
+        let frames = vec![sealed(b"a"), sealed(&[7; 1000]), sealed(b"")];
+        let row = frames.concat();
+        assert_eq!(split(&row), Some(frames));
+        assert_eq!((split(b""), split(&row[..row.len() - 1]), split(&row[1..])), (Some(vec![]), None, None));
     }
 
     #[test]

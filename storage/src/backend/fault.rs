@@ -101,6 +101,11 @@ impl FaultyStorage {
         self.state().crashed
     }
 
+    /// From now on every call fails, until [`FaultyStorage::recover`].
+    pub fn crash(&self) {
+        self.state().crashed = true;
+    }
+
     /// A new process starts: calls work again. Late effects of the old one may still come.
     pub fn recover(&self) {
         self.state().crashed = false;

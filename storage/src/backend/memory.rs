@@ -38,12 +38,18 @@ struct Tables {
 #[derive(Clone, Default)]
 pub struct MemoryStorage {
     tables: Arc<Mutex<Tables>>,
+    is_shared: bool,
 }
 
 impl MemoryStorage {
     /// An empty storage.
     pub fn new() -> MemoryStorage {
         MemoryStorage::default()
+    }
+
+    /// An empty storage that says others may write to it too: each of its clones stands for a process.
+    pub fn shared() -> MemoryStorage {
+        MemoryStorage { is_shared: true, ..MemoryStorage::default() }
     }
 
     /// Every call leaves the tables whole, so a thread that panicked elsewhere spoils nothing.
@@ -177,7 +183,7 @@ impl Storage for MemoryStorage {
     }
 
     fn limits(&self) -> Limits {
-        Limits { max_value_bytes: MAX_VALUE_BYTES, segment_bytes: 32_256, exclusive: true }
+        Limits { max_value_bytes: MAX_VALUE_BYTES, segment_bytes: 32_256, exclusive: !self.is_shared }
     }
 }
 

@@ -9,13 +9,25 @@
 //! says whose past a fork shares. Engines know nothing of frames, logs or facts: they keep bytes.
 
 pub mod catalog;
+#[cfg(feature = "dynamodb")]
+pub mod dynamo;
+#[cfg(all(feature = "testing", feature = "objects", feature = "dynamodb"))]
+pub mod emulator;
 #[cfg(feature = "testing")]
 pub mod fault;
+#[cfg(all(feature = "testing", any(feature = "postgres", feature = "wire")))]
+mod guard;
+pub mod hybrid;
 mod lineage;
 pub mod memory;
+#[cfg(feature = "objects")]
+pub mod object;
 #[cfg(feature = "postgres")]
 pub mod postgres;
 pub mod redb;
+#[cfg(any(feature = "postgres", feature = "wire"))]
+mod remote;
+mod served;
 pub mod settle;
 #[cfg(feature = "testing")]
 pub mod suite;
@@ -23,11 +35,17 @@ pub mod suite;
 use std::fmt;
 
 pub use catalog::Catalog;
+#[cfg(feature = "dynamodb")]
+pub use dynamo::DynamoStorage;
+pub use hybrid::HybridStorage;
 pub use lineage::Lineage;
 pub use memory::MemoryStorage;
+#[cfg(feature = "objects")]
+pub use object::ObjectStorage;
 #[cfg(feature = "postgres")]
 pub use postgres::PostgresStorage;
 pub use redb::RedbStorage;
+pub use served::ServedStorage;
 
 /// The largest value the engines here take: a frame with the largest payload.
 pub(crate) const MAX_VALUE_BYTES: usize = crate::frame::MAX_PAYLOAD_BYTES + crate::frame::HEADER_BYTES;
@@ -96,12 +114,23 @@ impl SegmentId {
     pub fn first_of(database: DatabaseId) -> SegmentId {
         SegmentId { database, epoch: 0, job: 0, ordinal: 0 }
     }
+
+    /// Its name within the database, as text: `epoch-job-ordinal`.
+    pub fn name(&self) -> String {
+        format!("{}-{}-{}", self.epoch, self.job, self.ordinal)
+    }
+
+    /// The segment of a database that a text names.
+    pub fn named(database: DatabaseId, name: &str) -> Option<SegmentId> {
+        let mut numbers = name.split('-').map(|number| number.parse::<u64>().ok());
+        let (epoch, job, ordinal) = (numbers.next()??, numbers.next()??, numbers.next()??);
+        numbers.next().is_none().then_some(SegmentId { database, epoch, job, ordinal })
+    }
 }
 
 impl fmt::Display for SegmentId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let SegmentId { database, epoch, job, ordinal } = self;
-        write!(f, "segment {epoch}-{job}-{ordinal} of database {database}")
+        write!(f, "segment {} of database {}", self.name(), self.database)
     }
 }
 

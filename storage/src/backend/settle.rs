@@ -15,22 +15,32 @@ pub const ATTEMPTS: usize = 8;
 ///
 /// The bytes must be the caller's alone (hold something random): equal bytes in the slot count as its own.
 pub fn fill(storage: &dyn Storage, sequence: Sequence, number: u64, bytes: &[u8]) -> Result<Filled> {
+    let fill = || storage.fill_slot(sequence, number, bytes);
+    let read = || storage.read_slots(sequence, number, 1).map(|slots| slots.into_iter().next());
+    settle(bytes, || sequence.slot(number), fill, read)
+}
+
+/// As [`fill`], of anything that is created only if it is absent.
+pub(super) fn settle(
+    bytes: &[u8],
+    place: impl FnOnce() -> String,
+    mut create: impl FnMut() -> Result<Filled, Failure>,
+    mut read: impl FnMut() -> Result<Option<Vec<u8>>, Failure>,
+) -> Result<Filled> {
     let mut doubt: Option<Failure> = None;
     for _ in 0..ATTEMPTS {
-        match storage.fill_slot(sequence, number, bytes) {
+        match create() {
             Ok(Filled::Taken(there)) if there == bytes => return Ok(Filled::Done),
             Ok(known) => return Ok(known),
             Err(Failure::Refused(error)) if doubt.is_none() => return Err(error),
             Err(failure) => doubt = Some(failure),
         }
-        if let Ok(slots) = storage.read_slots(sequence, number, 1)
-            && let Some(there) = slots.into_iter().next()
-        {
+        if let Ok(Some(there)) = read() {
             return Ok(if there == bytes { Filled::Done } else { Filled::Taken(there) });
         }
     }
     let why = doubt.map(|failure| failure.to_string()).unwrap_or_default();
-    Err(Error::OutcomeUnknown { place: sequence.slot(number), why })
+    Err(Error::OutcomeUnknown { place: place(), why })
 }
 
 /// Repeats a call that is safe to repeat (a read, or an idempotent write) while its reply is lost.

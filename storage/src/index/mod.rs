@@ -173,6 +173,22 @@ impl<'j> Work<'j> {
     }
 }
 
+/// Publishes the newest root once more, as of this epoch, whatever epoch it has: no job that was made from it can publish
+/// any more, and what such jobs wrote may then be swept. Refused if a writer of a higher epoch has published; without a
+/// root there is nothing to publish.
+pub fn fence(storage: &Arc<dyn Storage>, rest: &Rest, epoch: u64, now: i64) -> Result<Rest> {
+    let Some(inner) = &rest.inner else { return Ok(rest.clone()) };
+    let mut root = inner.root.clone();
+    if root.epoch > epoch {
+        return Err(Error::Superseded { revision: root.revision });
+    }
+    let Nodes { lineage, cache, .. } = &inner.nodes;
+    (root.revision, root.epoch, root.at) = (root.revision + 1, epoch, now);
+    let work = Work::new(storage, lineage, cache, (epoch, root.job), Settings::default());
+    work.publish(&root)?;
+    Ok(work.done(root, 0).rest)
+}
+
 /// How many rows a job puts to rest, over all orders.
 fn sealed_rows(layer: Option<&Layer>, generation: Option<&Generation>) -> u64 {
     let open = |order| layer.map_or(0, |layer| layer.open(order).len() + layer.dead(order).len());

@@ -25,6 +25,8 @@ pub(super) const READ_AHEAD: usize = 64;
 const READ_AHEAD_BYTES: usize = 4 << 20;
 /// For the directories of one look at a root, where there is no other cache.
 const SMALL_CACHE_BYTES: usize = 1 << 20;
+/// So many bytes of the newest frames are remembered, for those who follow the log.
+const RECENT_BYTES: usize = 4 << 20;
 
 /// The end of a batch that is not packed.
 #[derive(Clone, Copy, Debug)]
@@ -44,9 +46,34 @@ struct State {
     ends: VecDeque<End>,
     /// Datoms up to the first of them.
     packed_datoms: u64,
+    /// The newest frames, the last of them that of the last batch.
+    recent: VecDeque<Arc<[u8]>>,
+    remembers: bool,
+    recent_bytes: usize,
 }
 
 impl State {
+    fn remember(&mut self, frame: &[u8]) {
+        if !self.remembers {
+            return;
+        }
+        self.recent_bytes += frame.len();
+        self.recent.push_back(frame.into());
+        while self.recent_bytes > RECENT_BYTES
+            && let Some(oldest) = self.recent.pop_front()
+        {
+            self.recent_bytes -= oldest.len();
+        }
+    }
+
+    /// The first frames of these batches, if they are remembered.
+    fn recent(&self, batches: &Range<u64>) -> Option<Vec<Vec<u8>>> {
+        let at = batches.start.checked_sub(self.end() - self.recent.len() as u64)?;
+        let count = usize::try_from(batches.end - batches.start).unwrap_or(READ_AHEAD).min(READ_AHEAD);
+        let frames = self.recent.iter().skip(usize::try_from(at).ok()?).take(count);
+        Some(frames.map(|frame| frame.to_vec()).collect()).filter(|frames: &Vec<_>| !frames.is_empty())
+    }
+
     /// The number of batches.
     fn end(&self) -> u64 {
         self.first + self.ends.len() as u64
@@ -70,19 +97,20 @@ impl State {
 pub(super) struct Known(Arc<RwLock<State>>);
 
 impl Known {
-    /// Of a log that is read after what a root packed.
-    pub(super) fn above(rest: &Rest) -> Known {
+    /// Of a log that is read after what a root packed. If others follow it, its newest frames are remembered.
+    pub(super) fn above(rest: &Rest, remembers: bool) -> Known {
         let first = rest.inner.as_ref().map_or(0, |inner| inner.root.log_end.seq);
-        Known(Arc::new(RwLock::new(State { rest: rest.clone(), first, ..State::default() })))
+        Known(Arc::new(RwLock::new(State { rest: rest.clone(), first, remembers, ..State::default() })))
     }
 
-    /// A batch is durable.
-    pub(super) fn push(&self, batch: &LogBatch, t: T) {
+    /// A batch is durable, as this frame.
+    pub(super) fn push(&self, batch: &LogBatch, frame: &[u8], t: T) {
         let mut state = self.0.write().unwrap_or_else(PoisonError::into_inner);
         if batch.seq == state.end() {
             let before = state.ends.back().map_or(state.packed_datoms, |end| end.datoms);
             let datoms: usize = batch.txs.iter().map(|tx| tx.datoms.len()).sum();
             state.ends.push_back(End { t, datoms: before + datoms as u64 });
+            state.remember(frame);
         }
     }
 
@@ -108,6 +136,12 @@ impl Known {
         // A root that packed less than the one before is of no use to who has read on already.
         if !is_newer || seq < state.first {
             return;
+        }
+        let excisions = |rest: &Rest| rest.inner.as_ref().map_or(0, |inner| inner.root.excisions.len());
+        if excisions(rest) > excisions(&state.rest) {
+            // They may hold what was removed for ever.
+            state.recent.clear();
+            state.recent_bytes = 0;
         }
         let packed = usize::try_from(seq - state.first).unwrap_or(usize::MAX).min(state.ends.len());
         let passed = state.ends.drain(..packed).next_back();
@@ -205,6 +239,9 @@ impl LogReader {
             let known = batches.start..batches.end.min(end);
             if known.is_empty() {
                 return Ok(Vec::new());
+            }
+            if let Some(frames) = self.known.look(|state| state.recent(&known)) {
+                return Ok(frames);
             }
             if let Some(inner) = packed(&rest).filter(|inner| known.start < inner.root.log_end.seq) {
                 return packed_frames(inner, known);

@@ -45,7 +45,8 @@ impl Log {
             Some(root) => Chain::after(lineage.clone(), &root.log_end),
             None => Chain::new(lineage.clone()),
         };
-        let mut log = Log { storage, lineage, chain, known: Known::above(rest), unsettled: None };
+        let known = Known::above(rest, !storage.limits().exclusive);
+        let mut log = Log { storage, lineage, chain, known, unsettled: None };
         if let Some(root) = root {
             log.refuse_older(&root.log_end)?;
         }
@@ -75,20 +76,48 @@ impl Log {
     /// Reads on to the end of the log, which others may have moved, and hands every batch to `apply`.
     pub fn catch_up(&mut self, apply: &mut dyn FnMut(LogBatch) -> Result<()>) -> Result<()> {
         loop {
-            let from = self.next_seq();
-            let frames = self.lineage.slots(&*self.storage, from, READ_AHEAD)?;
-            if frames.is_empty() {
+            let batches = self.read_on()?;
+            if batches.is_empty() {
                 return Ok(());
             }
-            for bytes in frames {
-                let mut batch = self.chain.accept(&bytes)?;
-                // Whatever stands in its slot, an append in doubt is settled by it.
-                self.unsettled = None;
-                self.known.excise(&mut batch);
-                self.known.push(&batch, self.chain.next_t());
-                apply(batch)?;
+            batches.into_iter().try_for_each(&mut *apply)?;
+        }
+    }
+
+    /// The next batches that others have appended, some at a time; none at the end of the log.
+    pub fn read_on(&mut self) -> Result<Vec<LogBatch>> {
+        let frames = self.lineage.slots(&*self.storage, self.next_seq(), READ_AHEAD)?;
+        self.accept_all(&frames)
+    }
+
+    /// Goes on past frames that stand in the log from slot `first` on, as somebody who has read them says; those that are
+    /// known already are passed over, and nothing is taken after a gap.
+    pub fn take_frames(&mut self, first: u64, frames: &[Vec<u8>]) -> Result<Vec<LogBatch>> {
+        let Some(known) = self.next_seq().checked_sub(first) else { return Ok(Vec::new()) };
+        let known = usize::try_from(known).unwrap_or(usize::MAX);
+        self.accept_all(frames.get(known..).unwrap_or_default())
+    }
+
+    /// Those before the first that is not sound are given, for they are passed; it fails by that one when it is the first.
+    fn accept_all(&mut self, frames: &[Vec<u8>]) -> Result<Vec<LogBatch>> {
+        let mut batches = Vec::new();
+        for bytes in frames {
+            match self.accept(bytes) {
+                Ok(batch) => batches.push(batch),
+                Err(error) if batches.is_empty() => return Err(error),
+                Err(_) => break,
             }
         }
+        Ok(batches)
+    }
+
+    fn accept(&mut self, bytes: &[u8]) -> Result<LogBatch> {
+        let mut batch = self.chain.accept(bytes)?;
+        // Whatever stands in its slot, an append in doubt is settled by it.
+        self.unsettled = None;
+        self.known.excise(&mut batch);
+        self.known.push(&batch, bytes, self.chain.next_t());
+        Ok(batch)
     }
 
     /// A filled slot right after an empty one: the one between is lost. Another writer may have filled both since,
@@ -148,14 +177,16 @@ impl Log {
                 return Err(error);
             }
         };
-        let other = match stands {
-            Some(bytes) if bytes != ours => Some(self.chain.accept(&bytes)?),
-            _ => {
+        let stands = stands.filter(|bytes| *bytes != ours);
+        let other = match &stands {
+            Some(bytes) => Some(self.chain.accept(bytes)?),
+            None => {
                 self.chain.pass(batch, frame::checksum(&ours));
                 None
             }
         };
-        self.known.push(other.as_ref().unwrap_or(batch), self.chain.next_t());
+        let frame = stands.as_ref().unwrap_or(&ours);
+        self.known.push(other.as_ref().unwrap_or(batch), frame, self.chain.next_t());
         Ok(other.map_or(Appended::Done, Appended::Taken))
     }
 

@@ -59,9 +59,9 @@ impl Rest {
         self.root().map_or(&[], |root| &root.next)
     }
 
-    /// The highest epoch of a writer in the packed log.
-    pub fn log_epoch(&self) -> u64 {
-        self.root().map_or(0, |root| root.log_epoch)
+    /// The epoch of the writer that made the root, or a higher one in the packed log: who writes next takes a higher one.
+    pub fn epoch(&self) -> u64 {
+        self.root().map_or(0, |root| root.epoch.max(root.log_epoch))
     }
 
     /// What was removed for ever, by the transactions that asked for it.

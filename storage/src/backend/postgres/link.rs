@@ -7,10 +7,8 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
-use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Mutex;
 use tokio::time::{sleep, timeout};
 use tokio_postgres::config::{Host, SslMode, TargetSessionAttrs};
@@ -20,6 +18,7 @@ use tokio_postgres::{Client, Config, NoTls, Row};
 use uuid::Uuid;
 
 use crate::backend::Failure;
+use crate::backend::remote::{Bridge, chain};
 use crate::error::{Error, Result};
 
 /// How long a server that was reached before may be away, until calls fail at once.
@@ -60,8 +59,7 @@ impl Param {
 /// A server, and the connections to it.
 pub(super) struct Link {
     lines: Arc<Lines>,
-    /// Taken when the link is dropped, never before.
-    runtime: Option<Runtime>,
+    bridge: Bridge,
 }
 
 struct Lines {
@@ -96,10 +94,7 @@ impl Link {
         // Of several servers the one that takes writes; what it holds is read there too, for a standby may be behind.
         config.target_session_attrs(TargetSessionAttrs::ReadWrite);
         let shown = shown(&config);
-        let threads =
-            Builder::new_multi_thread().worker_threads(1).thread_name("annals-postgres").enable_all().build();
-        let runtime =
-            threads.map_err(|error| Error::Unavailable(format!("no thread can be started: {error}")))?;
+        let bridge = Bridge::new("annals-postgres")?;
         let lines = (0..connections).map(|_| Mutex::default()).collect();
         let lines = Arc::new(Lines {
             config,
@@ -108,37 +103,15 @@ impl Link {
             turn: AtomicUsize::new(0),
             is_away: AtomicBool::new(true),
         });
-        let link = Link { lines: Arc::clone(&lines), runtime: Some(runtime) };
-        link.run(async move { lines.line(0).await.map(drop) })?;
+        let link = Link { lines: Arc::clone(&lines), bridge };
+        link.bridge.run(async move { lines.line(0).await.map(drop) })?;
         Ok(link)
     }
 
     /// The rows a statement gives.
     pub(super) fn ask(&self, statement: &'static str, params: Vec<Param>) -> Result<Vec<Row>, Failure> {
         let lines = Arc::clone(&self.lines);
-        self.run(async move { lines.ask(statement, &params).await })
-    }
-
-    fn run<V: Send + 'static>(
-        &self,
-        work: impl Future<Output = Result<V, Failure>> + Send + 'static,
-    ) -> Result<V, Failure> {
-        let runtime = self.runtime.as_ref().expect("it is there until the link is dropped");
-        let (reply, answer) = sync_channel(1);
-        runtime.spawn(async move {
-            // Who asked waits.
-            let _ = reply.send(work.await);
-        });
-        answer.recv().unwrap_or_else(|_| Err(Failure::Unknown("a thread of the engine ended".to_owned())))
-    }
-}
-
-impl Drop for Link {
-    fn drop(&mut self) {
-        if let Some(runtime) = self.runtime.take() {
-            // Waiting for its threads is not allowed where a link may be dropped.
-            runtime.shutdown_background();
-        }
+        self.bridge.run(async move { lines.ask(statement, &params).await })
     }
 }
 
@@ -241,20 +214,6 @@ fn is_final(error: &tokio_postgres::Error) -> bool {
 fn may_have_been_done(code: &SqlState) -> bool {
     const CLASSES: [&str; 3] = ["08", "40", "57"];
     CLASSES.iter().any(|class| code.code().starts_with(class))
-}
-
-/// An error and what it came from: those of the client name their cause only so.
-fn chain(error: &tokio_postgres::Error) -> String {
-    let mut told = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(next) = cause {
-        let text = next.to_string();
-        if !told.contains(&text) {
-            told = format!("{told}: {text}");
-        }
-        cause = next.source();
-    }
-    told
 }
 
 /// The server as messages name it.

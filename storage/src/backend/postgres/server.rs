@@ -11,7 +11,7 @@
 use std::ffi::OsString;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::thread;
@@ -20,6 +20,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use super::link::Link;
+use crate::backend::guard;
 
 /// How long a server may take to start.
 const START: Duration = Duration::from_secs(60);
@@ -27,9 +28,6 @@ const START: Duration = Duration::from_secs(60);
 const PORTS_TRIED: u32 = 3;
 /// Who runs it where the tests run as the superuser, whom the server refuses: nobody.
 const NOBODY: u32 = 65_534;
-/// Starts a program, and ends it when our end of the pipe is closed, by whatever.
-const GUARD: &str = r#""$@" & server=$!; cat >/dev/null; kill -INT $server 2>/dev/null; wait $server"#;
-
 /// A running server.
 #[derive(Debug)]
 pub struct Server {
@@ -62,7 +60,7 @@ impl Server {
             .expect("initdb can be run");
         assert!(created.status.success(), "initdb: {}", String::from_utf8_lossy(&created.stderr));
         let databases = AtomicU64::new(0);
-        let mut port = free_port();
+        let mut port = guard::free_port();
         let mut server = Server { process: launch(&data, port), folder, port, databases };
         // Somebody may have taken the port meanwhile.
         for _ in 0..PORTS_TRIED {
@@ -70,7 +68,7 @@ impl Server {
                 return server;
             }
             server.end();
-            port = free_port();
+            port = guard::free_port();
             (server.process, server.port) = (launch(&data, port), port);
         }
         panic!("no server after {START:?}: {}", server.log());
@@ -128,9 +126,7 @@ impl Server {
     }
 
     fn end(&mut self) {
-        drop(self.process.stdin.take());
-        // It may have ended before.
-        let _ = self.process.wait();
+        guard::end(&mut self.process);
     }
 
     fn answers(&mut self, within: Duration) -> bool {
@@ -170,29 +166,13 @@ impl Drop for Server {
 
 fn launch(data: &Path, port: u16) -> Child {
     let log = std::fs::File::create(data.with_file_name("log")).expect("a log");
-    let postgres = program("postgres");
-    let mut guard = Command::new("sh");
-    guard.args(["-c", GUARD, "sh"]).arg(postgres.get_program()).arg("-D").arg(data);
-    guard.args([
-        "-p",
-        &port.to_string(),
-        "-c",
-        "listen_addresses=127.0.0.1",
-        "-c",
-        "unix_socket_directories=",
-    ]);
-    guard.args(["-c", "max_connections=200"]);
-    for (name, value) in postgres.get_envs() {
-        guard.env(name, value.unwrap_or_default());
-    }
+    let mut postgres = program("postgres");
+    postgres.arg("-D").arg(data).args(["-p", &port.to_string(), "-c", "listen_addresses=127.0.0.1"]);
+    postgres.args(["-c", "unix_socket_directories=", "-c", "max_connections=200"]);
+    // A fast shutdown, which waits for no client.
+    let mut guard = guard::guarded(&postgres, "INT");
     as_nobody(&mut guard);
-    guard.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(log);
-    guard.spawn().expect("a shell can be run")
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-    listener.local_addr().expect("its number").port()
+    guard.stderr(log).spawn().expect("a shell can be run")
 }
 
 /// A program of PostgreSQL's.

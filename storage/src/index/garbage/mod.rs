@@ -99,12 +99,14 @@ fn named(storage: &dyn Storage, inner: &Inner) -> Result<HashSet<Name>> {
 }
 
 /// Deletes all segments that neither the newest root nor a list that is still to be collected names: those of jobs
-/// that died before they published. No job may be running.
+/// that died before they published. No job of an epoch up to this one may be running, nor publish any more
+/// ([`fence`](super::fence)); what later ones write is left alone.
 pub fn sweep_orphans(
     storage: &dyn Storage,
     newest: &Rest,
     shared: &Shared,
     database: DatabaseId,
+    epoch: u64,
 ) -> Result<Collected> {
     let revision = newest.inner.as_ref().map_or(Root::NONE, |inner| inner.root.revision);
     let next = revision.wrapping_add(1);
@@ -112,7 +114,8 @@ pub fn sweep_orphans(
         return Err(Error::Superseded { revision: next });
     }
     let named = newest.inner.as_ref().map(|inner| named(storage, inner)).transpose()?.unwrap_or_default();
-    sweep(storage, database, &|name| named.contains(name) || shared.0.contains(name))
+    let is_needed = |name: &Name| name.epoch > epoch || named.contains(name) || shared.0.contains(name);
+    sweep(storage, database, &is_needed)
 }
 
 /// Deletes all segments of a dropped database but those that its forks read.

@@ -61,7 +61,8 @@ fn recovered(house: House, memory: Arc<dyn Storage>) {
     house.check();
     collect(&*house.storage, &house.rest, &Shared::default(), None, 0, i64::MAX)
         .expect("memory does not fail");
-    sweep_orphans(&*house.storage, &house.rest, &Shared::default(), DATABASE).expect("memory does not fail");
+    sweep_orphans(&*house.storage, &house.rest, &Shared::default(), DATABASE, u64::MAX)
+        .expect("memory does not fail");
     assert_sound(&house);
     let verify = Verify { storage: &house.storage, lineage: DATABASE.into(), most_problems: 3 };
     let report = verify.run(&mut |_| ()).expect("memory does not fail");
@@ -107,7 +108,7 @@ fn of_a_sweep() {
             let name = Name { epoch: 1, job: 0xdead, ordinal };
             house.storage.write_segments(&[(name.of(DATABASE), b"left over")])?;
         }
-        sweep_orphans(&*house.storage, &house.rest, &Shared::default(), DATABASE).map(drop)
+        sweep_orphans(&*house.storage, &house.rest, &Shared::default(), DATABASE, u64::MAX).map(drop)
     });
 }
 
@@ -178,6 +179,7 @@ fn of_no_one_but_two_jobs_at_once() {
     assert_eq!(error.keyword(), "db.error/root-superseded");
     house.rest = newest;
     house.check();
-    sweep_orphans(&*house.storage, &house.rest, &Shared::default(), DATABASE).expect("memory does not fail");
+    sweep_orphans(&*house.storage, &house.rest, &Shared::default(), DATABASE, u64::MAX)
+        .expect("memory does not fail");
     assert_sound(&house);
 }

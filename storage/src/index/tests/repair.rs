@@ -40,7 +40,8 @@ fn rebuild(house: &House) -> crate::Result<crate::index::Done> {
 fn repaired(house: House) {
     let done = rebuild(&house).expect("the log is whole");
     assert!(done.rest.basis() == Some(house.txs.len() as u64), "all of the log is at rest");
-    sweep_orphans(&*house.storage, &done.rest, &Shared::default(), DATABASE).expect("memory does not fail");
+    sweep_orphans(&*house.storage, &done.rest, &Shared::default(), DATABASE, u64::MAX)
+        .expect("memory does not fail");
     let storage = Arc::clone(&house.storage);
     let mut house = house.reopened(storage);
     house.check();

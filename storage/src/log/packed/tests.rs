@@ -602,7 +602,10 @@ fn removed_facts_are_gone_from_all_that_is_packed_and_the_chain_is_whole() {
     assert_eq!(read_all(&reader, 0..T::MAX).expect("a sound log"), want);
     assert_eq!(
         place.root.log.rows,
-        want.iter().filter(|tx| Some(tx.t) < place.root.log_end.t).map(|tx| tx.datoms.len() as u64).sum()
+        want.iter()
+            .filter(|tx| Some(tx.t) < place.root.log_end.t)
+            .map(|tx| tx.datoms.len() as u64)
+            .sum::<u64>()
     );
 
     // What is in slots still is read without them as well, and again without more.
