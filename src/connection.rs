@@ -18,6 +18,9 @@ use crate::store::Store;
 use crate::transact::{TxReport, rehearse};
 use crate::transactor::{Pending, Transactor};
 
+/// How long what only who leads may do waits for that.
+const LEADS_WITHIN: Duration = Duration::from_secs(10);
+
 /// The way in to one database: gives values, takes transactions. Clone + Send + Sync.
 ///
 /// ```
@@ -111,6 +114,51 @@ impl Connection {
         self.transactor.sync(t, timeout)
     }
 
+    /// The newest value of all, whoever writes: of a moment after this was called. A storage of one's own is not asked; one
+    /// that others write to is.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// let conn = annals::connect("mem:")?.database("main")?;
+    /// assert_eq!(conn.sync_head(Duration::from_secs(1))?.basis_t(), 0);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    pub fn sync_head(&self, timeout: Duration) -> Result<Db> {
+        self.transactor.sync_head(timeout)
+    }
+
+    /// The log as it is stored, from this batch on: some frames, which [`Chain`](annals_storage::log::Chain) reads. If there
+    /// are none yet, waits so long at most. This is what other processes are fed.
+    ///
+    /// ```
+    /// # use std::time::Duration;
+    /// let conn = annals::connect("mem:")?.database("main")?;
+    /// conn.transact("[{:db/ident :rank/mate}]")?;
+    /// assert!(!conn.feed(0, Duration::ZERO)?.is_empty());
+    /// assert_eq!(conn.feed(2, Duration::ZERO)?.len(), 0);
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    pub fn feed(&self, from: u64, wait: Duration) -> Result<Vec<Vec<u8>>> {
+        let frames = || self.transactor.log().frames(from..u64::MAX);
+        let found = frames()?;
+        if !found.is_empty() || wait.is_zero() {
+            return Ok(found);
+        }
+        self.transactor.wait_here(wait, |db| db.basis().home.gauges().batches > from);
+        Ok(frames()?)
+    }
+
+    /// True if this process is the one that writes, as far as it knows.
+    pub fn is_leading(&self) -> bool {
+        self.transactor.is_leading()
+    }
+
+    /// How long ago it was last known that nobody had written anything newer than [`Connection::db`] shows; zero where
+    /// nobody else can.
+    pub fn staleness(&self) -> Duration {
+        self.transactor.staleness()
+    }
+
     /// Asks for all that is durable now to be put to rest, whatever it weighs, and returns at once; gives the
     /// transaction up to which it will be ([`Connection::sync_index`] waits for that).
     ///
@@ -147,8 +195,9 @@ impl Connection {
     /// `db.error/value-expired`.
     pub fn gc(&self, grace: Option<Duration>) -> Result<Collected> {
         let transactor = &self.transactor;
+        let epoch = transactor.lead(LEADS_WITHIN)?;
         let home = Arc::clone(&transactor.db().basis().home);
-        transactor.begin(move || home.clean(grace))?.wait()
+        transactor.begin(move || home.clean(grace, epoch))?.wait()
     }
 
     /// Makes a database that shares the past of this one, as [`Store::fork`] does, and opens it. Writing goes on
@@ -183,6 +232,11 @@ impl Connection {
         })?;
         steps.into_iter().for_each(progress);
         report.wait()
+    }
+
+    /// How many requests wait for the transactor now.
+    pub fn queued(&self) -> usize {
+        self.transactor.queued()
     }
 
     /// The log, as far as the newest value goes.

@@ -102,6 +102,11 @@ impl Db {
         &self.basis
     }
 
+    /// What tells the database from all others of its storage, whatever they are called.
+    pub fn database_id(&self) -> annals_storage::backend::DatabaseId {
+        self.basis.home.database
+    }
+
     /// The database's name.
     pub fn name(&self) -> &str {
         &self.basis.home.name

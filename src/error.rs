@@ -95,6 +95,13 @@ impl Error {
         })
     }
 
+    /// The same error with these facts of the matter.
+    #[cfg(feature = "remote")]
+    #[must_use]
+    pub(crate) fn with_all_data(self, data: BTreeMap<Edn, Edn>) -> Error {
+        self.edit(|inner| inner.data = data)
+    }
+
     /// The same error in other words.
     #[must_use]
     pub(crate) fn with_message(self, message: String) -> Error {

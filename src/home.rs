@@ -165,12 +165,21 @@ impl Home {
     }
 
     /// The same by the newest root; and what jobs that never published have left, here and in dropped databases whose
-    /// past this one shares.
-    pub(crate) fn clean(&self, grace: Option<Duration>) -> Result<Collected> {
-        let rest = self.newest_rest()?;
+    /// past this one shares. This process leads as this epoch.
+    pub(crate) fn clean(&self, grace: Option<Duration>, epoch: u64) -> Result<Collected> {
+        let mut rest = self.newest_rest()?;
+        if !self.storage.limits().exclusive {
+            rest = index::fence(&self.storage, &rest, epoch, self.now())?;
+            self.revisions.publish(&rest);
+        }
         let listed = self.collect(&rest, grace)?;
         let orphans = fork::sparing(self, self.database, |shared| {
-            Ok(index::sweep_orphans(&*self.storage, &rest, shared, self.database)?)
+            let (storage, database) = (&*self.storage, self.database);
+            if !storage.limits().exclusive && rest.revision().is_none() {
+                // Before the first root nothing keeps another process from publishing one.
+                return Ok(Collected::default());
+            }
+            Ok(index::sweep_orphans(storage, &rest, shared, database, epoch)?)
         })?;
         let swept = fork::sweep_ancestors(self)?;
         Ok(Collected {

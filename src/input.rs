@@ -101,6 +101,7 @@ pub struct TxRequest {
     data: TxData,
     key: Option<String>,
     expectations: Vec<TxData>,
+    direct: bool,
 }
 
 impl TxRequest {
@@ -124,6 +125,13 @@ impl TxRequest {
         self
     }
 
+    /// The same request, to be written by this process or refused as `db.error/transactor-elsewhere`: it is not handed over
+    /// to who writes.
+    #[must_use]
+    pub fn direct(self) -> TxRequest {
+        TxRequest { direct: true, ..self }
+    }
+
     /// The request, read, to be taken in.
     pub(crate) fn read_for_later(self) -> Result<Request> {
         if self.key.is_none() {
@@ -142,13 +150,14 @@ impl TxRequest {
         let expectations: Vec<Form> =
             self.expectations.into_iter().map(TxData::form).collect::<Result<_>>()?;
         let key = self.key.map(|key| Key::new(key, &data, &expectations)).transpose()?;
-        Ok(Request { data, key, expectations, mode: Mode::Now, ahead: Ahead::default() })
+        let direct = self.direct;
+        Ok(Request { data, key, expectations, mode: Mode::Now, ahead: Ahead::default(), direct })
     }
 }
 
 impl<D: Into<TxData>> From<D> for TxRequest {
     fn from(data: D) -> TxRequest {
-        TxRequest { data: data.into(), key: None, expectations: Vec::new() }
+        TxRequest { data: data.into(), key: None, expectations: Vec::new(), direct: false }
     }
 }
 
@@ -161,6 +170,8 @@ pub(crate) struct Request {
     pub(crate) mode: Mode,
     /// What was found out about it before its turn.
     pub(crate) ahead: Ahead,
+    /// It is not to be handed over to another process.
+    pub(crate) direct: bool,
 }
 
 /// What is to be done with a request.
@@ -178,7 +189,14 @@ pub(crate) enum Mode {
 
 impl From<Form> for Request {
     fn from(data: Form) -> Request {
-        Request { data, key: None, expectations: Vec::new(), mode: Mode::Now, ahead: Ahead::default() }
+        Request {
+            data,
+            key: None,
+            expectations: Vec::new(),
+            mode: Mode::Now,
+            ahead: Ahead::default(),
+            direct: false,
+        }
     }
 }
 
@@ -208,7 +226,7 @@ impl Request {
         };
         let (data, expectations) = (data.clone(), expectations.as_seq().unwrap_or_default().to_vec());
         let key = Key::new(key.to_owned(), &data, &expectations)?;
-        Ok(Request { data, key: Some(key), expectations, mode: Mode::Taken, ahead: Ahead::default() })
+        Ok(Request { key: Some(key), expectations, mode: Mode::Taken, ..Request::from(data) })
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use annals_storage::backend::{DatabaseId, RedbStorage, Storage, redb};
+use annals_storage::backend::{DatabaseId, RedbStorage, ServedStorage, Storage, redb};
 use annals_storage::index::Revisions;
 
 use crate::error::Result;
@@ -40,17 +40,24 @@ impl Kept {
         (Arc::new(kept), owner)
     }
 
-    /// A file: opened, or taken over from a store that is gone while values of it are still held.
-    pub(crate) fn of_file(path: &str, options: &redb::Options) -> Result<(Arc<Kept>, Arc<Owner>)> {
+    /// A file: opened, or taken over from a store that is gone while values of it are still held. It is served to others
+    /// or not for as long as it is open.
+    pub(crate) fn of_file(
+        path: &str,
+        options: &redb::Options,
+        is_served: bool,
+    ) -> Result<(Arc<Kept>, Arc<Owner>)> {
         let mut files = lock(&FILES);
         files.retain(|(_, kept)| kept.strong_count() > 0);
         let known = |id: FileId| files.iter().find(|(known, _)| *known == id)?.1.upgrade();
         if let Some(kept) = identity(Path::new(path)).and_then(known)
+            && kept.storage.limits().exclusive != is_served
             && let Some(owner) = kept.take_over()
         {
             return Ok((kept, owner));
         }
-        let (kept, owner) = Kept::new(Arc::new(RedbStorage::open_with(path, options)?));
+        let file: Arc<dyn Storage> = Arc::new(RedbStorage::open_with(path, options)?);
+        let (kept, owner) = Kept::new(if is_served { Arc::new(ServedStorage::new(file)) } else { file });
         files.extend(identity(Path::new(path)).map(|id| (id, Arc::downgrade(&kept))));
         Ok((kept, owner))
     }

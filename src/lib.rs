@@ -43,6 +43,7 @@
 //! The library starts three threads for each database that is open for writing, reads the time from a [`Clock`] that can
 //! be replaced, and prints nothing. [`Db`] and [`Connection`] are cheap to clone and to send to other threads.
 
+mod address;
 mod basis;
 mod code;
 mod commands;
@@ -60,6 +61,7 @@ pub mod import;
 mod index_pull;
 mod input;
 mod kept;
+mod leadership;
 mod log;
 mod names;
 mod options;
@@ -67,6 +69,7 @@ mod question;
 mod raw;
 mod read_queries;
 mod references;
+mod remote;
 mod replay;
 mod requests;
 mod rows;
@@ -86,6 +89,7 @@ pub use annals_query::functions::{Functions, names as functions, own::Failure};
 pub use annals_query::plan::explain::{Explain, Line as ExplainLine, Reads as ExplainReads};
 pub use annals_query::{Answer, Budget, Rows, Stopwatch, suggest};
 pub use annals_storage::anomaly::Category;
+pub use annals_storage::backend;
 pub use annals_storage::backend::redb::Compacted;
 pub use annals_storage::datom::{AttrId, Datom, EntityId, Keyword, Order, Symbol, T, Tag, Value};
 pub use annals_storage::index::{
@@ -104,6 +108,7 @@ pub use entity::{Entity, Field};
 pub use error::{Error, Result};
 pub use index_pull::IndexPull;
 pub use input::{EntityName, TxData, TxRequest};
+pub use leadership::{Leader, Role};
 pub use log::{Log, Tx};
 pub use options::Options;
 pub use question::{Arg, Question, q};

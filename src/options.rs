@@ -16,6 +16,7 @@ use annals_storage::index::Settings;
 
 use crate::code::Code;
 use crate::error::{Error, Result};
+use crate::leadership::Role;
 use crate::time::{Chance, Clock, SystemChance, SystemClock};
 
 /// The variable that sets [`Options::novelty_datoms`] where the program does not: for tests and tuning.
@@ -59,6 +60,15 @@ pub struct Options {
     pub index: Settings,
     /// The code of the program that transactions call.
     pub code: Code,
+    /// What this process does for a storage that others use too.
+    pub role: Role,
+    /// Where new transactions are fed from, `http://HOST:PORT`, instead of from the transactor: another peer.
+    pub feed: Option<String>,
+    /// How often who writes says that it is there. Who has not said so for three times as long is taken to be gone.
+    pub heartbeat: Duration,
+    /// How often a storage that others write to is looked at for what is new; none: only when somebody asks for it
+    /// ([`Connection::sync`](crate::Connection::sync)).
+    pub poll: Option<Duration>,
     /// All the memory to be used, if somebody said: see [`Options::within`].
     pub memory: Option<usize>,
 }
@@ -78,6 +88,10 @@ impl Default for Options {
             grace: Duration::from_secs(24 * 60 * 60),
             index: Settings::default(),
             code: Code::new(),
+            role: Role::Auto,
+            feed: None,
+            heartbeat: Duration::from_secs(2),
+            poll: Some(Duration::from_millis(250)),
             memory: None,
         }
     }
@@ -143,6 +157,10 @@ impl fmt::Debug for Options {
             .field("grace", &self.grace)
             .field("index", &self.index)
             .field("code", &self.code)
+            .field("role", &self.role)
+            .field("feed", &self.feed)
+            .field("heartbeat", &self.heartbeat)
+            .field("poll", &self.poll)
             .field("memory", &self.memory)
             .finish_non_exhaustive()
     }

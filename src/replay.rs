@@ -15,19 +15,35 @@ use crate::basis::{Basis, Counters};
 use crate::error::Result;
 use crate::fork;
 use crate::home::Home;
+use crate::leadership::Role;
 use crate::schema::bootstrap;
 use crate::transactor::indexer;
+
+/// How often it is tried to open a database that others put to rest at the same time.
+const ATTEMPTS: usize = 5;
 
 /// A database as its storage has it.
 pub(crate) struct Opened {
     pub(crate) basis: Basis,
     pub(crate) log: Log,
-    /// The epoch of who writes next: above all before.
+    /// The highest epoch of who has written; who writes next takes a higher one.
     pub(crate) epoch: u64,
 }
 
 /// Reads a database. Its first transaction, which every database is born with, is written if it is missing.
 pub(crate) fn open(home: &Arc<Home>) -> Result<Opened> {
+    let mut opened = open_once(home);
+    for _ in 1..ATTEMPTS {
+        // Another process put the same to rest, or published its root anew, meanwhile.
+        if !matches!(&opened, Err(error) if error.keyword() == "db.error/root-superseded") {
+            break;
+        }
+        opened = open_once(home);
+    }
+    opened
+}
+
+fn open_once(home: &Arc<Home>) -> Result<Opened> {
     fork::complete(home, &home.lineage)?;
     let rest = home.newest_rest()?;
     let mut replay = Replay::above(home, &rest);
@@ -48,14 +64,13 @@ pub(crate) fn open(home: &Arc<Home>) -> Result<Opened> {
             Appended::Taken(other) => replay.take(&other),
         }
     }
-    let epoch = replay.epoch + 1;
-    let Replay { facts, instant, next, .. } = replay;
+    let Replay { facts, instant, next, epoch, .. } = replay;
     let basis = match facts {
-        Some(facts) if !rest.is_behind_log() => {
+        Some(facts) if !rest.is_behind_log() || home.options.role == Role::Peer => {
             let novelty = facts.finish().without(rest.excisions());
             Basis::over(home, rest, novelty, instant, next)?
         }
-        _ => in_pieces(home, rest, &log.reader(), epoch, &next)?,
+        _ => in_pieces(home, rest, &log.reader(), epoch + 1, &next)?,
     };
     Ok(Opened { basis, log, epoch })
 }
@@ -81,7 +96,7 @@ impl<'h> Replay<'h> {
             facts: Some(Novelty::new().bulk()),
             instant: rest.instant(),
             next,
-            epoch: rest.log_epoch(),
+            epoch: rest.epoch(),
         }
     }
 
@@ -91,6 +106,10 @@ impl<'h> Replay<'h> {
             self.instant = tx.instant;
             if let Some(facts) = &mut self.facts {
                 facts.push(tx);
+            }
+            // Who only reads cannot put anything to rest.
+            if self.home.options.role == Role::Peer {
+                continue;
             }
             let limit = self.home.options.novelty_limit;
             self.facts = self.facts.take().filter(|facts| !is_at_least(self.home, facts, limit));

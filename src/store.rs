@@ -9,26 +9,34 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use annals_storage::anomaly::Category;
 use annals_storage::backend::redb::Compacted;
-use annals_storage::backend::{Catalog, DatabaseId, Lineage, MemoryStorage, RedbStorage, Storage, redb};
-#[cfg(feature = "postgres")]
-use annals_storage::backend::{PostgresStorage, postgres};
+use annals_storage::backend::{
+    Catalog, DatabaseId, Lineage, MemoryStorage, RedbStorage, ServedStorage, Storage, redb,
+};
 use annals_storage::cache::Cache;
 use annals_storage::index::{Progress as VerifyProgress, Report as VerifyReport};
 
+#[cfg(not(feature = "remote"))]
+use crate::address;
+use crate::address::Address;
 use crate::code::ReadCode;
 use crate::connection::Connection;
 use crate::error::{Error, Result};
 use crate::fork;
 use crate::home::Home;
 use crate::kept::{Kept, Owner};
+use crate::leadership::{Beats, Leader, Leadership, Role};
 use crate::options::Options;
 use crate::question::Question;
 use crate::read_queries::{QueryCacheStats, ReadQueries};
+#[cfg(feature = "remote")]
+use crate::remote::HttpStorage;
 use crate::replay;
 use crate::transactor::Transactor;
 
-/// Opens a storage: `mem:`, `redb:PATH` or a bare path, and with the feature `postgres` `postgres://USER@HOST/DATABASE`.
-/// Other addresses are not served yet.
+/// Opens a storage: `mem:`, `redb:PATH` or a bare path; with the feature `postgres` `postgres://USER@HOST/DATABASE`; with the
+/// feature `objects` `s3://BUCKET/PREFIX`, `az://CONTAINER/PREFIX` or `gs://BUCKET/PREFIX`; with the feature `dynamodb`
+/// `dynamodb://TABLE`; with the feature `remote` `http://HOST:PORT`, a server: it is read from there, and has everything
+/// written there. `LOG+SEGMENTS`, of two of those that others run, keeps segments in the second and all else in the first.
 ///
 /// ```
 /// let store = annals::connect("mem:")?;
@@ -42,7 +50,11 @@ pub fn connect(address: &str) -> Result<Store> {
 
 /// As [`connect`], with options.
 pub fn connect_with(address: &str, options: Options) -> Result<Store> {
+    let is_served = options.role == Role::Transactor;
     let kept = match Address::parse(address)? {
+        Address::Memory if is_served => {
+            Kept::new(Arc::new(ServedStorage::new(Arc::new(MemoryStorage::new()))))
+        }
         Address::Memory => Kept::new(Arc::new(MemoryStorage::new())),
         Address::File(path) => {
             let redb = redb::Options {
@@ -50,13 +62,13 @@ pub fn connect_with(address: &str, options: Options) -> Result<Store> {
                 cache_bytes: options.page_cache_bytes,
                 ..redb::Options::default()
             };
-            Kept::of_file(path, &redb)?
+            Kept::of_file(path, &redb, is_served)?
         }
-        #[cfg(feature = "postgres")]
-        Address::Postgres(address) => {
-            let postgres = postgres::Options { create: !options.must_exist, ..postgres::Options::default() };
-            Kept::new(Arc::new(PostgresStorage::open_with(address, &postgres)?))
-        }
+        #[cfg(feature = "remote")]
+        Address::Server(address) => return Store::at(address, options),
+        #[cfg(not(feature = "remote"))]
+        Address::Server(_) => return Err(address::unbuilt("remote")),
+        Address::Remote(remote) => Kept::new(remote.open(options.must_exist)?),
     };
     Store::on(address, kept, options)
 }
@@ -80,51 +92,14 @@ pub fn compact(address: &str) -> Result<Compacted> {
     match Address::parse(address)? {
         Address::Memory => Ok(Compacted { before: 0, after: 0 }),
         Address::File(path) => Ok(RedbStorage::open_existing(path)?.compact()?),
-        #[cfg(feature = "postgres")]
-        Address::Postgres(_) => {
-            let message = "only files are compacted; a server gives room back itself";
-            Err(Error::new(Category::Unsupported, "db.error/unsupported-protocol", message)
-                .with_hint("see what its vacuum does"))
-        }
+        Address::Server(_) | Address::Remote(_) => Err(not_a_file()),
     }
 }
 
-#[derive(Debug, PartialEq, Eq)]
-enum Address<'a> {
-    Memory,
-    File(&'a str),
-    #[cfg(feature = "postgres")]
-    Postgres(&'a str),
-}
-
-impl<'a> Address<'a> {
-    fn parse(address: &'a str) -> Result<Address<'a>> {
-        let invalid = |why: &str| {
-            let message = format!("{address:?} is no storage address: {why}");
-            Err(Error::incorrect("db.error/invalid-db-uri", message)
-                .with_hint("write mem:, redb:PATH, the path of a file, or postgres://USER@HOST/DATABASE"))
-        };
-        let is_scheme =
-            |scheme: &str| scheme.len() > 1 && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric());
-        match address.split_once(':') {
-            Some(("mem", "")) => Ok(Address::Memory),
-            Some(("mem", _)) => invalid("a storage in memory has no name"),
-            Some(("redb", "")) => invalid("the path is missing"),
-            Some(("redb", path)) => Ok(Address::File(path)),
-            #[cfg(feature = "postgres")]
-            Some(("postgres" | "postgresql", _)) => Ok(Address::Postgres(address)),
-            Some((scheme, _)) if is_scheme(scheme) => {
-                let message = match scheme {
-                    "postgres" | "postgresql" => "this build is without the feature postgres".to_owned(),
-                    _ => format!("storage addresses that begin with {scheme}: are not supported"),
-                };
-                Err(Error::new(Category::Unsupported, "db.error/unsupported-protocol", message)
-                    .with_hint("mem:, redb:PATH and, with its feature, postgres: are; a path with a colon is written redb:PATH"))
-            }
-            _ if address.is_empty() => invalid("it is empty"),
-            _ => Ok(Address::File(address)),
-        }
-    }
+fn not_a_file() -> Error {
+    let message = "only files are compacted; an engine that others run gives room back itself";
+    Error::new(Category::Unsupported, "db.error/unsupported-protocol", message)
+        .with_hint("see what its own tools do, as PostgreSQL's vacuum")
 }
 
 /// An opened storage: holds databases. Clone shares it.
@@ -144,6 +119,12 @@ struct Inner {
     options: Options,
     catalog: Mutex<Catalog>,
     open: Mutex<HashMap<DatabaseId, Weak<Transactor>>>,
+    leadership: Arc<Leadership>,
+    /// Let go with the last connection.
+    _beats: Option<Beats>,
+    /// The process that owns the storage, if this one only reads it from there.
+    #[cfg(feature = "remote")]
+    server: Option<Arc<HttpStorage>>,
 }
 
 impl fmt::Debug for Store {
@@ -158,12 +139,47 @@ impl Store {
         Store::on(address, Kept::new(storage), options)
     }
 
-    fn on(address: &str, (kept, owner): (Arc<Kept>, Arc<Owner>), options: Options) -> Result<Store> {
+    /// A store over what the process at this address owns: it reads from there, and has everything written there.
+    #[cfg(feature = "remote")]
+    fn at(address: &str, options: Options) -> Result<Store> {
+        if options.role == Role::Transactor {
+            let message = format!("{address} is a server, and who writes needs the storage itself");
+            return Err(Error::incorrect("db.error/invalid-db-uri", message)
+                .with_hint("give the address of the storage that the server uses"));
+        }
+        let server = Arc::new(HttpStorage::open(address)?);
+        let feed = options.feed.clone().or_else(|| Some(address.to_owned()));
+        let options = Options { role: Role::Peer, feed, ..options };
+        let kept = Kept::new(Arc::clone(&server) as Arc<dyn Storage>);
+        Ok(Store(Arc::new(Inner { server: Some(server), ..Store::inner(address, kept, options)? })))
+    }
+
+    fn on(address: &str, kept: (Arc<Kept>, Arc<Owner>), options: Options) -> Result<Store> {
+        Ok(Store(Arc::new(Store::inner(address, kept, options)?)))
+    }
+
+    fn inner(address: &str, (kept, owner): (Arc<Kept>, Arc<Owner>), options: Options) -> Result<Inner> {
         let catalog = Mutex::new(Catalog::open(Arc::clone(&kept.storage))?);
+        let leadership = Leadership::new(&kept.storage, &options)?;
+        let beats = Beats::start(&leadership)?;
         let (address, open) = (address.to_owned(), Mutex::new(HashMap::new()));
         let cache = Arc::new(Cache::new(options.cache_bytes));
         let (queries, code) = (Arc::default(), Arc::default());
-        Ok(Store(Arc::new(Inner { address, kept, owner, cache, queries, code, options, catalog, open })))
+        Ok(Inner {
+            address,
+            kept,
+            owner,
+            cache,
+            queries,
+            code,
+            options,
+            catalog,
+            open,
+            leadership,
+            _beats: beats,
+            #[cfg(feature = "remote")]
+            server: None,
+        })
     }
 
     /// The address it was opened by.
@@ -174,6 +190,16 @@ impl Store {
     /// What whoever runs the storage engine should know: settings by which it keeps less than it says.
     pub fn warnings(&self) -> &[String] {
         self.0.kept.storage.warnings()
+    }
+
+    /// Others reach this process at `http://HOST:PORT` from now on: that is what [`Role::Transactor`] tells them.
+    pub fn advertise(&self, address: &str) {
+        self.0.leadership.advertise(address);
+    }
+
+    /// Who writes to the storage, as far as is known here; none if nobody says so.
+    pub fn leader(&self) -> Option<Leader> {
+        self.0.leadership.leader()
     }
 
     /// A query from text, as [`q`](crate::q) makes it; but a text that was read before is not read and checked again, and
@@ -201,6 +227,11 @@ impl Store {
         self.0.queries.counts()
     }
 
+    /// The storage engine itself, to serve it to others; none unless others may read it: see [`Role::Transactor`].
+    pub fn shared_storage(&self) -> Option<&Arc<dyn Storage>> {
+        Some(&self.0.kept.storage).filter(|storage| !storage.limits().exclusive)
+    }
+
     /// The names of its databases, sorted.
     pub fn databases(&self) -> Result<Vec<String>> {
         Ok(self.catalog().list()?.into_iter().map(|(name, _)| name).collect())
@@ -208,6 +239,10 @@ impl Store {
 
     /// Creates a database: true if it was created now, false if it was there.
     pub fn create_database(&self, name: &str) -> Result<bool> {
+        #[cfg(feature = "remote")]
+        if let Some(server) = &self.0.server {
+            return server.create_database(name);
+        }
         let id = DatabaseId(self.0.options.chance.next_id()?);
         let created = self.catalog().create(name, id)?;
         if created.new {
@@ -218,6 +253,10 @@ impl Store {
 
     /// Drops a database: true if it was there. Connections to it fail from then on; forks of it stay as they are.
     pub fn drop_database(&self, name: &str) -> Result<bool> {
+        #[cfg(feature = "remote")]
+        if let Some(server) = &self.0.server {
+            return server.drop_database(name);
+        }
         let mut catalog = self.catalog();
         if let Some(id) = catalog.find(name)? {
             let open = self.open().remove(&id).and_then(|transactor| transactor.upgrade());
@@ -233,7 +272,11 @@ impl Store {
         let mut catalog = self.catalog();
         let id = match catalog.find(name)? {
             Some(id) => id,
-            None => catalog.create(name, DatabaseId(self.0.options.chance.next_id()?))?.id,
+            None => {
+                drop(catalog);
+                self.create_database(name)?;
+                return self.open_database(name);
+            }
         };
         self.connection(name, id, &catalog)
     }
@@ -290,7 +333,8 @@ impl Store {
             // While the parent stands still. Should it fail, who opens the fork tries again, and is told why.
             let _ = fork::complete(&home, &fork);
         }
-        let transactor = Arc::new(Transactor::start(replay::open(&home)?, &self.0.owner)?);
+        let transactor =
+            Arc::new(Transactor::start(replay::open(&home)?, &self.0.owner, &self.0.leadership)?);
         open.retain(|_, transactor| transactor.strong_count() > 0);
         open.insert(id, Arc::downgrade(&transactor));
         Ok(Connection::new(name, self.clone(), transactor))
@@ -319,24 +363,6 @@ pub(crate) fn not_found(name: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn addresses() {
-        assert_eq!(Address::parse("mem:").unwrap(), Address::Memory);
-        assert_eq!(Address::parse("redb:a/b.annals").unwrap(), Address::File("a/b.annals"));
-        assert_eq!(Address::parse("./a.annals").unwrap(), Address::File("./a.annals"));
-        assert_eq!(Address::parse("C:\\data\\a").unwrap(), Address::File("C:\\data\\a"));
-        for (address, keyword) in [
-            ("", "db.error/invalid-db-uri"),
-            ("redb:", "db.error/invalid-db-uri"),
-            ("mem:x", "db.error/invalid-db-uri"),
-            ("s3://bucket/prefix", "db.error/unsupported-protocol"),
-        ] {
-            let error = Address::parse(address).unwrap_err();
-            assert_eq!(error.keyword(), keyword, "{address}");
-            assert!(error.hint().is_some());
-        }
-    }
 
     #[test]
     fn databases_come_and_go() {

@@ -61,6 +61,12 @@ impl Key {
         Ok(Key { text: text.into(), digest })
     }
 
+    /// The key itself.
+    #[cfg(feature = "remote")]
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+
     fn value(&self) -> Value {
         Value::String(Arc::clone(&self.text))
     }

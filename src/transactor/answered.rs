@@ -9,6 +9,7 @@ use annals_storage::log::LogReader;
 
 use crate::database::Db;
 use crate::error::{Error, Result};
+use crate::remote::Told;
 use crate::transact::{TxReport, key};
 
 /// What came of a request.
@@ -25,6 +26,8 @@ pub(super) struct Again {
     /// A value that knows it.
     pub(super) now: Db,
     pub(super) log: LogReader,
+    /// What was told about it where it was written, if that is another process.
+    pub(super) told: Option<Told>,
 }
 
 impl Answered {
@@ -37,9 +40,9 @@ impl Answered {
 }
 
 impl Again {
-    /// The report that was given first, but that it says so.
+    /// The report that was given first; that it was given before is said.
     fn report(&self) -> Result<TxReport> {
-        let Again { t, now, log } = self;
+        let Again { t, now, log, told } = self;
         let mut found = None;
         log.read(*t..t + 1, &mut |tx| {
             found = Some(tx);
@@ -50,7 +53,10 @@ impl Again {
             Error::new(Category::Fault, "db.error/fault", message).with_hint("verify the database")
         })?;
         let (before, after) = (now.as_of(t.saturating_sub(1)).grounded()?, now.as_of(*t).grounded()?);
-        let report = TxReport::new(before, after, &tx, key::tempids(now.basis(), *t)?);
-        Ok(TxReport { replayed: true, ..report })
+        let (tempids, replayed) = match told {
+            Some(told) if !told.replayed => (told.tempids.clone(), false),
+            _ => (key::tempids(now.basis(), *t)?, true),
+        };
+        Ok(TxReport { replayed, ..TxReport::new(before, after, &tx, tempids) })
     }
 }

@@ -33,6 +33,9 @@ impl FollowUps {
 impl Writer {
     /// Takes up what was left when the database was closed.
     pub(super) fn take_up(&mut self) {
+        if !self.follow.drives() {
+            return;
+        }
         match key::open_intakes(&self.durable) {
             Ok(open) => {
                 let requests = open.into_iter().filter_map(|(key, text)| Request::taken(&key, &text).ok());
@@ -50,8 +53,8 @@ impl Writer {
 
     /// Submits what is to be done.
     pub(super) fn follow_up(&mut self) {
-        if self.closed.is_some() {
-            // They are taken up when the database is opened again.
+        if self.closed.is_some() || !self.follow.drives() {
+            // They are taken up by who leads next, or when the database is opened again.
             return self.follow_ups.taken.clear();
         }
         while let Some(request) = self.follow_ups.taken.pop_front() {
@@ -76,6 +79,6 @@ impl Writer {
     fn submit_own(&mut self, request: Request) {
         self.shared.waiting.fetch_add(1, Ordering::AcqRel);
         let (reply, _) = sync_channel(1);
-        self.take(Submitted { request, reply });
+        self.take(Submitted { request, reply, in_doubt: false });
     }
 }

@@ -19,8 +19,8 @@ use crate::excise;
 
 /// What there is to do.
 pub(crate) enum Task {
-    /// Put what is under the seal of this state to rest.
-    Job(Arc<Basis>),
+    /// Put what is under the seal of this state to rest, as the writer of this epoch.
+    Job(Arc<Basis>, u64),
     /// Anything else; it answers by itself.
     Other(Box<dyn FnOnce() + Send>),
 }
@@ -32,10 +32,10 @@ pub(super) enum Finished {
 }
 
 /// Does task after task, until nobody can hand one in any more.
-pub(super) fn run(tasks: &Receiver<Task>, finished: &Sender<Message>, log: &LogReader, epoch: u64) {
+pub(super) fn run(tasks: &Receiver<Task>, finished: &Sender<Message>, log: &LogReader) {
     while let Ok(task) = tasks.recv() {
         let done = match task {
-            Task::Job(basis) => Finished::Job(job(&basis, log, epoch)),
+            Task::Job(basis, epoch) => Finished::Job(job(&basis, log, epoch)),
             Task::Other(run) => {
                 // Who asked finds that nobody answers.
                 let _ = catch_unwind(AssertUnwindSafe(run));

@@ -16,10 +16,16 @@
 //! [`upkeep`] decides when novelty is put to rest, [`indexer`] does it, beside the writing.
 //!
 //! If another writer filled the slot, the speculation is dropped, that writer's batch applied, and every request judged
-//! anew from what was submitted. If the storage fails, nothing more is written; reads go on. A panic inside a
-//! transaction refuses that transaction and nothing else.
+//! anew from what was submitted. Whoever writes has an epoch, higher than all in the log before; a batch of a higher one
+//! ends it ([`follow`]): from then on this process follows the log, and hands requests over to who leads, until it leads
+//! again. If the storage fails, nothing more is written; reads go on. A panic inside a transaction refuses that transaction
+//! and nothing else.
 
 mod answered;
+mod courier;
+#[cfg(feature = "remote")]
+mod feed;
+mod follow;
 mod follow_up;
 pub(crate) mod indexer;
 mod upkeep;
@@ -30,12 +36,14 @@ mod excision_tests;
 #[cfg(test)]
 mod key_tests;
 #[cfg(test)]
+mod sharing_tests;
+#[cfg(test)]
 mod tests;
 #[cfg(test)]
 mod upkeep_tests;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
@@ -46,6 +54,8 @@ use annals_storage::datom::T;
 use annals_storage::log::{Appended, Log, LogBatch, LogReader};
 
 use self::answered::Answered;
+use self::courier::Couriers;
+use self::follow::Follow;
 use self::indexer::{Finished, Task};
 use self::writer::{Ends, Writer};
 use crate::database::Db;
@@ -53,8 +63,13 @@ use crate::error::{Error, Result};
 use crate::excise;
 use crate::input::Request;
 use crate::kept::Owner;
+use crate::leadership::Leadership;
 use crate::replay::Opened;
 use crate::transact::TxReport;
+
+/// Who waits for what others write looks for it after this long, and then after ever longer.
+const FIRST_STEP: Duration = Duration::from_millis(5);
+const LONGEST_STEP: Duration = Duration::from_millis(200);
 
 /// A database that is open for writing: the value that is newest, and the way to the writer.
 pub(crate) struct Transactor {
@@ -62,6 +77,7 @@ pub(crate) struct Transactor {
     mailbox: Sender<Message>,
     threads: Mutex<Vec<JoinHandle<()>>>,
     log: LogReader,
+    leadership: Arc<Leadership>,
     /// Let go when the threads have ended.
     _owner: Arc<Owner>,
 }
@@ -77,6 +93,10 @@ struct Shared {
     queue: usize,
     /// The first durable transaction whose excisions are not carried out; `T::MAX` if there is none.
     unexcised: AtomicU64,
+    /// When it was last known that nobody had written anything newer, by this process's clock, in microseconds.
+    current_at: AtomicI64,
+    /// The epoch of this process if it leads; 0 if it does not.
+    epoch: AtomicU64,
     /// Nothing is written any more.
     is_stopped: AtomicBool,
 }
@@ -84,6 +104,19 @@ struct Shared {
 enum Message {
     Request(Submitted),
     Appended(Result<Appended>),
+    /// What others have written was read: nothing at the end of the log.
+    ReadOn(Result<Vec<LogBatch>>),
+    /// Frames were taken, as far as they go on from what is known.
+    Taken(Result<Vec<LogBatch>>),
+    /// Look for what others have written; say so when a look that began after this has ended.
+    Look(Option<SyncSender<Result<()>>>),
+    /// Frames that stand in the log from this slot on, as who wrote them says.
+    #[cfg(feature = "remote")]
+    Fed(u64, Vec<Vec<u8>>),
+    /// Who leads may be another now.
+    Stance,
+    /// Lead, if it is this process's turn.
+    Lead,
     /// The indexer has ended a task.
     Finished(Finished),
     /// Put all that is there to rest, whatever it weighs.
@@ -98,6 +131,15 @@ enum Message {
 struct Submitted {
     request: Request,
     reply: SyncSender<Result<Answered>>,
+    /// It was sent to another process, which did not say what became of it.
+    in_doubt: bool,
+}
+
+/// What the thread that holds the log is to do.
+enum Errand {
+    Append(LogBatch),
+    ReadOn,
+    Take(u64, Vec<Vec<u8>>),
 }
 
 /// A transaction on its way. It is carried out whether or not anybody waits for it.
@@ -153,6 +195,10 @@ impl Shared {
         self.moved.notify_all();
     }
 
+    fn is_stopped(&self) -> bool {
+        self.is_stopped.load(Ordering::Acquire)
+    }
+
     /// Nothing will be written any more.
     fn stop(&self) {
         self.is_stopped.store(true, Ordering::Release);
@@ -190,11 +236,15 @@ impl Shared {
 
 impl Transactor {
     /// Starts to write where a log ends.
-    pub(crate) fn start(opened: Opened, owner: &Arc<Owner>) -> Result<Transactor> {
+    pub(crate) fn start(
+        opened: Opened,
+        owner: &Arc<Owner>,
+        leadership: &Arc<Leadership>,
+    ) -> Result<Transactor> {
         let Opened { basis, log, epoch } = opened;
         let (reader, seq) = (log.reader(), log.next_seq());
         let (mailbox, messages) = channel();
-        let (batches, to_append) = channel();
+        let (errands, to_do_with_log) = channel();
         let (tasks, to_do) = channel();
         let unexcised = excise::first_request(&basis)?.unwrap_or(T::MAX);
         let durable = Arc::new(basis);
@@ -205,18 +255,29 @@ impl Transactor {
             waiting: AtomicUsize::new(0),
             queue: durable.home.options.queue.max(1),
             unexcised: AtomicU64::new(unexcised),
+            current_at: AtomicI64::new(durable.home.gauge_micros()),
+            epoch: AtomicU64::new(if leadership.is_shared() { 0 } else { epoch + 1 }),
             is_stopped: AtomicBool::new(false),
         });
-        let ends = Ends { messages, batches, tasks };
-        let writer = Writer::new(Arc::clone(&shared), ends, reader.clone(), durable, (seq, epoch));
+        let couriers = Couriers::new(&shared, &durable.home, leadership, &mailbox, &reader);
+        let ends = Ends { messages, errands, tasks, couriers };
+        let follow = Follow::new(leadership, epoch);
+        let writer = Writer::new(Arc::clone(&shared), ends, reader.clone(), durable, seq, follow);
+        if leadership.is_shared() {
+            let watcher = mailbox.clone();
+            leadership.watch(move || watcher.send(Message::Stance).is_ok());
+            #[cfg(feature = "remote")]
+            follow_feed(&shared, &mailbox, leadership)?;
+        }
         let mut threads = Vec::new();
         let outcomes = mailbox.clone();
-        threads.push(spawn("annals-append", move || append(log, &to_append, &outcomes))?);
+        threads.push(spawn("annals-append", move || keep_log(log, &to_do_with_log, &outcomes))?);
         let (finished, log) = (mailbox.clone(), reader.clone());
-        threads.push(spawn("annals-index", move || indexer::run(&to_do, &finished, &log, epoch))?);
+        threads.push(spawn("annals-index", move || indexer::run(&to_do, &finished, &log))?);
         threads.push(spawn("annals-write", move || writer.run())?);
         let (threads, owner) = (Mutex::new(threads), Arc::clone(owner));
-        Ok(Transactor { shared, mailbox, threads, log: reader, _owner: owner })
+        let leadership = Arc::clone(leadership);
+        Ok(Transactor { shared, mailbox, threads, log: reader, leadership, _owner: owner })
     }
 
     /// The newest value.
@@ -244,7 +305,7 @@ impl Transactor {
             return Err(Box::new(request));
         }
         let (reply, answer) = sync_channel(1);
-        if self.mailbox.send(Message::Request(Submitted { request, reply })).is_err() {
+        if self.mailbox.send(Message::Request(Submitted { request, reply, in_doubt: false })).is_err() {
             self.shared.waiting.fetch_sub(1, Ordering::AcqRel);
             return Ok(Err(gone()));
         }
@@ -253,7 +314,7 @@ impl Transactor {
 
     /// Waits until the newest value is at least at `t`.
     pub(crate) fn sync(&self, t: T, timeout: Duration) -> Result<Db> {
-        match self.shared.wait_until(timeout, |db| db.basis_t() >= t) {
+        match self.wait(timeout, |db| db.basis_t() >= t) {
             (db, true) => Ok(db),
             (db, false) => Err(not_reached(
                 "db.error/basis-not-reached",
@@ -266,7 +327,7 @@ impl Transactor {
     /// Waits until the tuples of all composites are made.
     pub(crate) fn sync_schema(&self, t: T, timeout: Duration) -> Result<Db> {
         let is_done = |db: &Db| db.basis_t() >= t && db.basis().schema.filling().next().is_none();
-        match self.shared.wait_until(timeout, is_done) {
+        match self.wait(timeout, is_done) {
             (db, true) => Ok(db),
             (_, false) => Err(not_reached(
                 "db.error/schema-not-reached",
@@ -276,9 +337,74 @@ impl Transactor {
         }
     }
 
-    /// Waits until the newest value is as wanted; false if time was up first.
+    /// Waits until the newest value is as wanted; false if time was up first. Where others may write, it looks for what
+    /// they have written meanwhile.
     pub(crate) fn wait(&self, timeout: Duration, is_wanted: impl Fn(&Db) -> bool) -> (Db, bool) {
-        self.shared.wait_until(timeout, is_wanted)
+        if !self.leadership.is_shared() {
+            return self.shared.wait_until(timeout, is_wanted);
+        }
+        let (mut left, mut step) = (timeout, FIRST_STEP);
+        loop {
+            let (db, reached) = self.shared.wait_until(step.min(left), &is_wanted);
+            left = left.saturating_sub(step);
+            if reached || left.is_zero() || self.shared.is_stopped() {
+                return (db, reached);
+            }
+            // Should nobody be there to look, the time runs out.
+            let _ = self.mailbox.send(Message::Look(None));
+            step = (step * 2).min(LONGEST_STEP);
+        }
+    }
+
+    /// As [`Transactor::wait`], but looks nowhere: for those who ask again.
+    pub(crate) fn wait_here(&self, timeout: Duration, is_wanted: impl Fn(&Db) -> bool) -> bool {
+        self.shared.wait_until(timeout, is_wanted).1
+    }
+
+    /// The newest value of all: of a moment after this was called, whoever writes.
+    pub(crate) fn sync_head(&self, timeout: Duration) -> Result<Db> {
+        if !self.leadership.is_shared() {
+            return Ok(self.db());
+        }
+        let (reply, looked) = sync_channel(1);
+        self.mailbox.send(Message::Look(Some(reply))).map_err(|_| gone())?;
+        match looked.recv_timeout(timeout) {
+            Ok(outcome) => outcome.map(|()| self.db()),
+            Err(_) => Err(not_reached(
+                "db.error/basis-not-reached",
+                format!("the storage did not tell what is newest within {} ms", timeout.as_millis()),
+                "wait longer, or ask without it: what is known here can be read",
+            )),
+        }
+    }
+
+    /// How long ago it was last known that nobody had written anything newer.
+    pub(crate) fn staleness(&self) -> Duration {
+        if !self.leadership.is_shared() {
+            return Duration::ZERO;
+        }
+        let now = self.db().basis().home.gauge_micros();
+        let micros = now.saturating_sub(self.shared.current_at.load(Ordering::Acquire));
+        Duration::from_micros(u64::try_from(micros).unwrap_or(0))
+    }
+
+    pub(crate) fn is_leading(&self) -> bool {
+        self.shared.epoch.load(Ordering::Acquire) != 0
+    }
+
+    /// Leads, and says as which epoch; refused if another process is to.
+    pub(crate) fn lead(&self, timeout: Duration) -> Result<u64> {
+        self.mailbox.send(Message::Lead).map_err(|_| gone())?;
+        let epoch = || self.shared.epoch.load(Ordering::Acquire);
+        match self.shared.wait_until(timeout, |_| epoch() != 0) {
+            (_, true) => Ok(epoch()),
+            (_, false) => Err(follow::elsewhere(&self.leadership)),
+        }
+    }
+
+    /// How many requests wait in the queue.
+    pub(crate) fn queued(&self) -> usize {
+        self.shared.waiting.load(Ordering::Acquire)
     }
 
     /// Asks for a job that puts all to rest that is durable now; says up to which transaction.
@@ -290,7 +416,7 @@ impl Transactor {
 
     /// Waits until everything up to `t` is at rest.
     pub(crate) fn sync_index(&self, t: T, timeout: Duration) -> Result<Db> {
-        let (db, reached) = self.shared.wait_until(timeout, |db| db.basis().snapshot.rest().has(t));
+        let (db, reached) = self.wait(timeout, |db| db.basis().snapshot.rest().has(t));
         if reached {
             return Ok(db);
         }
@@ -308,7 +434,7 @@ impl Transactor {
     /// Waits until all that transactions up to `t` want removed is gone.
     pub(crate) fn sync_excise(&self, t: T, timeout: Duration) -> Result<Db> {
         let is_done = |db: &Db| db.basis_t() >= t && self.shared.unexcised.load(Ordering::Acquire) > t;
-        match self.shared.wait_until(timeout, is_done) {
+        match self.wait(timeout, is_done) {
             (db, true) => Ok(db),
             (_, false) => Err(self.told_why(not_reached(
                 "db.error/excision-not-reached",
@@ -371,6 +497,13 @@ impl Drop for Transactor {
     }
 }
 
+/// Follows the feed in a thread of its own, which nobody waits for: it ends when it finds the database closed.
+#[cfg(feature = "remote")]
+fn follow_feed(shared: &Arc<Shared>, mailbox: &Sender<Message>, leadership: &Arc<Leadership>) -> Result<()> {
+    let (shared, mailbox, leadership) = (Arc::downgrade(shared), mailbox.clone(), Arc::clone(leadership));
+    spawn("annals-feed", move || feed::follow(&shared, &mailbox, &leadership)).map(drop)
+}
+
 fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>> {
     thread::Builder::new().name(name.to_owned()).spawn(run).map_err(|error| {
         let message = format!("no thread can be started: {error}");
@@ -378,17 +511,23 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<(
     })
 }
 
-/// The appender: writes batch after batch, each when the one before is settled.
-fn append(mut log: Log, batches: &Receiver<LogBatch>, outcomes: &Sender<Message>) {
-    while let Ok(batch) = batches.recv() {
-        let outcome = catch_unwind(AssertUnwindSafe(|| log.append(&batch)));
-        let outcome = match outcome {
-            Ok(outcome) => outcome.map_err(Error::from),
-            Err(_) => {
-                Err(Error::new(Category::Fault, "db.error/fault", "appending to the log failed inside"))
+/// The keeper of the log: appends batch after batch, each when the one before is settled, and reads what others append.
+fn keep_log(mut log: Log, errands: &Receiver<Errand>, outcomes: &Sender<Message>) {
+    let fault = || Error::new(Category::Fault, "db.error/fault", "the log met a fault of the database");
+    while let Ok(errand) = errands.recv() {
+        let done = catch_unwind(AssertUnwindSafe(|| match &errand {
+            Errand::Append(batch) => Message::Appended(log.append(batch).map_err(Error::from)),
+            Errand::ReadOn => Message::ReadOn(log.read_on().map_err(Error::from)),
+            Errand::Take(first, frames) => {
+                Message::Taken(log.take_frames(*first, frames).map_err(Error::from))
             }
-        };
-        if outcomes.send(Message::Appended(outcome)).is_err() {
+        }));
+        let done = done.unwrap_or_else(|_| match errand {
+            Errand::Append(_) => Message::Appended(Err(fault())),
+            Errand::ReadOn => Message::ReadOn(Err(fault())),
+            Errand::Take(..) => Message::Taken(Err(fault())),
+        });
+        if outcomes.send(done).is_err() {
             return;
         }
     }

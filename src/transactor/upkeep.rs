@@ -29,8 +29,8 @@ use crate::error::{Error, Result};
 use crate::excise;
 use crate::home;
 
-/// What a job fails by if another process published first.
-const SUPERSEDED: &str = "db.error/root-superseded";
+/// What a job fails by if another process published first, or collected what it was to read.
+const OVERTAKEN: [&str; 2] = ["db.error/root-superseded", "db.error/value-expired"];
 /// At the limit a failed job is tried again after this long, in microseconds.
 const RETRY_MICROS: i64 = 1_000_000;
 
@@ -43,7 +43,7 @@ pub(super) struct Upkeep {
     /// The indexer has a task.
     pub(super) is_busy: bool,
     /// Somebody wants all that is there at rest, whatever it weighs.
-    is_wanted: bool,
+    pub(super) is_wanted: bool,
     failed: Option<Failed>,
     /// Another process has published a root that is to be followed.
     is_behind: bool,
@@ -91,8 +91,8 @@ impl Upkeep {
 impl Writer {
     /// True if requests have to wait until novelty is put to rest.
     pub(super) fn is_full(&self) -> bool {
-        // Who is behind another process has to write to find out what it wrote.
-        !self.upkeep.is_behind && self.home.is_full(&self.head.snapshot.novelty().size())
+        // Who is behind another process has to write to find out what it wrote; jobs are for who leads.
+        self.follow.leads && !self.upkeep.is_behind && self.home.is_full(&self.head.snapshot.novelty().size())
     }
 
     /// Takes the request in turn if there is room for more novelty; otherwise keeps or refuses it, and gives nothing.
@@ -183,12 +183,12 @@ impl Writer {
         if self.upkeep.is_busy || self.upkeep.is_behind || self.closed.is_some() {
             return;
         }
-        if self.upkeep.seal.is_none() && self.is_due() {
+        if self.follow.leads && self.upkeep.seal.is_none() && self.is_due() {
             self.seal();
         }
-        if self.upkeep.seal.is_some_and(|seal| self.durable.t >= seal) {
+        if self.follow.leads && self.upkeep.seal.is_some_and(|seal| self.durable.t >= seal) {
             self.upkeep.seal = None;
-            self.hand_over(Task::Job(Arc::clone(&self.durable)));
+            self.hand_over(Task::Job(Arc::clone(&self.durable), self.follow.epoch));
         } else if let Some(task) = self.upkeep.tasks.pop_front() {
             self.hand_over(task);
         }
@@ -249,7 +249,7 @@ impl Writer {
                     self.close(error);
                 }
             }
-            Finished::Job(Err(error)) if error.keyword() == SUPERSEDED => {
+            Finished::Job(Err(error)) if OVERTAKEN.contains(&error.keyword()) => {
                 self.upkeep.is_behind = true;
                 if self.is_idle() {
                     self.follow_if_due();
@@ -273,17 +273,23 @@ impl Writer {
         self.upkeep.failed = None;
         self.log.rebase(&rest);
         self.upkeep.rest = rest.clone();
-        if self.shared.unexcised.load(Ordering::Acquire) != T::MAX {
-            let first = excise::first_request(&self.durable)?.unwrap_or(T::MAX);
-            self.shared.unexcised.store(first, Ordering::Release);
-            self.upkeep.is_wanted |= first != T::MAX;
-        }
+        self.look_for_excisions()?;
         self.shared.publish(Db::new(Arc::clone(&self.durable)));
         let home = Arc::clone(&self.home);
         self.upkeep.tasks.push_back(Task::Other(Box::new(move || {
             // What is left is collected after the next job, or when somebody asks.
             let _ = home.collect(&rest, None);
         })));
+        Ok(())
+    }
+
+    /// Looks which excisions are still to be carried out, after what is at rest has changed.
+    fn look_for_excisions(&mut self) -> Result<()> {
+        if self.shared.has_excisions() {
+            let first = excise::first_request(&self.durable)?.unwrap_or(T::MAX);
+            self.shared.unexcised.store(first, Ordering::Release);
+            self.upkeep.is_wanted |= first != T::MAX;
+        }
         Ok(())
     }
 
@@ -299,12 +305,20 @@ impl Writer {
     }
 
     fn follow(&mut self) -> Result<()> {
-        let home = Arc::clone(&self.home);
-        let rest = home.newest_rest()?;
+        let rest = self.home.newest_rest()?;
         if rest.has(self.durable.t + 1) {
-            // The log is read on when the next append finds its slot taken; then this is tried again.
+            // First the log is read on; then this is tried again.
+            self.follow.want_look();
             return Ok(());
         }
+        self.follow.note_epoch(rest.epoch());
+        self.upkeep.is_behind = false;
+        self.move_to(rest)
+    }
+
+    /// Stands on trees that another process has made.
+    pub(super) fn move_to(&mut self, rest: Rest) -> Result<()> {
+        let home = Arc::clone(&self.home);
         self.log.rebase(&rest);
         let (mut facts, start) = (Novelty::new().bulk(), rest.basis().map_or(0, |t| t + 1));
         self.log.read(start..self.durable.t + 1, &mut |tx| {
@@ -315,7 +329,8 @@ impl Writer {
         let (instant, next) = (self.durable.instant, self.durable.next.clone());
         self.durable = Arc::new(Basis::over(&home, rest.clone(), novelty, instant, next)?);
         self.upkeep.rest = rest;
-        (self.upkeep.failed, self.upkeep.is_behind) = (None, false);
+        self.upkeep.failed = None;
+        self.look_for_excisions()?;
         self.shared.publish(Db::new(Arc::clone(&self.durable)));
         self.judge_again();
         Ok(())

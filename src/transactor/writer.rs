@@ -3,17 +3,19 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, SyncSender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender};
 
 use annals_storage::anomaly::Category;
 use annals_storage::datom::T;
 use annals_storage::log::{Appended, LogBatch, LogReader, LoggedTx};
 
 use super::answered::{Again, Answered};
+use super::courier::Couriers;
+use super::follow::Follow;
 use super::follow_up::FollowUps;
 use super::indexer::Task;
 use super::upkeep::Upkeep;
-use super::{Message, Shared, Submitted, gone};
+use super::{Errand, Message, Shared, Submitted, gone};
 use crate::basis::{Basis, Counters};
 use crate::database::Db;
 use crate::error::{Error, Result};
@@ -28,7 +30,7 @@ const BATCH_DATOMS: usize = 100_000;
 
 /// A request, and what was made of it.
 pub(super) struct Entry {
-    submitted: Submitted,
+    pub(super) submitted: Submitted,
     verdict: Verdict,
 }
 
@@ -81,19 +83,20 @@ impl Entry {
 pub(super) struct Writer {
     pub(super) home: Arc<Home>,
     messages: Receiver<Message>,
-    batches: Sender<LogBatch>,
+    pub(super) errands: Sender<Errand>,
+    pub(super) couriers: Couriers,
     pub(super) shared: Arc<Shared>,
     pub(super) log: LogReader,
     /// What is in the log.
     pub(super) durable: Arc<Basis>,
     /// What will be in the log when all that was accepted is.
     pub(super) head: Arc<Basis>,
-    waiting: VecDeque<Entry>,
-    in_flight: Option<Vec<Entry>>,
+    pub(super) waiting: VecDeque<Entry>,
+    in_flight: Option<Flight>,
     /// So many batches are to hold one transaction each, after one of several was refused by the storage.
     singly: usize,
     seq: u64,
-    epoch: u64,
+    pub(super) follow: Follow,
     pub(super) upkeep: Upkeep,
     pub(super) follow_ups: FollowUps,
     closing: Option<(Error, SyncSender<()>)>,
@@ -104,18 +107,26 @@ pub(super) struct Writer {
 /// What the writer hands work to, and is handed it by.
 pub(super) struct Ends {
     pub(super) messages: Receiver<Message>,
-    pub(super) batches: Sender<LogBatch>,
+    pub(super) errands: Sender<Errand>,
     pub(super) tasks: Sender<Task>,
+    pub(super) couriers: Couriers,
+}
+
+/// A batch on its way.
+struct Flight {
+    entries: Vec<Entry>,
+    epoch: u64,
 }
 
 impl Writer {
-    /// Goes on from a durable state, with the batch of this number, as the writer of this epoch.
+    /// Goes on from a durable state, with the batch of this number.
     pub(super) fn new(
         shared: Arc<Shared>,
         ends: Ends,
         log: LogReader,
         durable: Arc<Basis>,
-        (seq, epoch): (u64, u64),
+        seq: u64,
+        follow: Follow,
     ) -> Writer {
         let rest = durable.snapshot.rest().clone();
         let mut upkeep = Upkeep::new(rest, ends.tasks);
@@ -126,7 +137,8 @@ impl Writer {
         Writer {
             home: Arc::clone(&durable.home),
             messages: ends.messages,
-            batches: ends.batches,
+            errands: ends.errands,
+            couriers: ends.couriers,
             shared,
             log,
             head: Arc::clone(&durable),
@@ -135,7 +147,7 @@ impl Writer {
             in_flight: None,
             singly: 0,
             seq,
-            epoch,
+            follow,
             upkeep,
             follow_ups: FollowUps::default(),
             closing: None,
@@ -148,12 +160,32 @@ impl Writer {
         self.take_up();
         self.keep_up();
         while !(self.stopping && self.has_nothing_to_do()) {
-            let Ok(message) = self.messages.recv() else { return };
+            let message = match self.follow.pause() {
+                Some(pause) => match self.messages.recv_timeout(pause) {
+                    Ok(message) => message,
+                    Err(RecvTimeoutError::Timeout) => Message::Look(None),
+                    Err(RecvTimeoutError::Disconnected) => return,
+                },
+                None => match self.messages.recv() {
+                    Ok(message) => message,
+                    Err(_) => return,
+                },
+            };
             match message {
                 Message::Request(request) => self.take(request),
                 Message::Appended(outcome) => self.settle(outcome),
+                Message::ReadOn(outcome) => self.read_on(outcome, false),
+                Message::Taken(outcome) => self.read_on(outcome, true),
+                Message::Look(asker) => self.look(asker),
+                #[cfg(feature = "remote")]
+                Message::Fed(first, frames) => self.fed(first, frames),
+                Message::Stance => self.change_stance(),
                 Message::Finished(finished) => self.finished(finished),
-                Message::Index => self.upkeep.want_all(),
+                Message::Index => {
+                    self.upkeep.want_all();
+                    self.lead();
+                }
+                Message::Lead => self.lead(),
                 Message::Task(task) => self.take_task(task),
                 Message::Close(why, done) => self.closing = Some((why, done)),
                 Message::Stop => self.stopping = true,
@@ -161,6 +193,7 @@ impl Writer {
             self.close_when_idle();
             self.follow_up();
             self.keep_up();
+            self.tell_epoch();
         }
     }
 
@@ -169,19 +202,22 @@ impl Writer {
         self.is_idle()
             && self.waiting.is_empty()
             && self.upkeep.parked.is_empty()
+            && self.follow.unread.is_empty()
             && self.follow_ups.is_empty()
     }
 
-    /// True if no append is under way.
+    /// True if neither an append nor a look at the log is under way.
     pub(super) fn is_idle(&self) -> bool {
-        self.in_flight.is_none()
+        self.in_flight.is_none() && !self.follow.is_reading
     }
 
     pub(super) fn take(&mut self, request: Submitted) {
         if let Some(why) = &self.closed {
             return self.shared.answer(request, Err(why.clone()));
         }
-        if let Some(request) = self.admit(request) {
+        if let Some(request) = self.keep_own(request)
+            && let Some(request) = self.admit(request)
+        {
             self.judge_next(request);
         }
     }
@@ -196,7 +232,7 @@ impl Writer {
     }
 
     /// Judges a request against the speculative state, which goes on from it if it is accepted.
-    fn judge(&mut self, submitted: Submitted) -> Entry {
+    pub(super) fn judge(&mut self, submitted: Submitted) -> Entry {
         let before = Arc::clone(&self.head);
         let now = catch_unwind(AssertUnwindSafe(|| self.home.now()));
         let verdict = match now {
@@ -217,7 +253,7 @@ impl Writer {
     }
 
     /// Sends what is waiting as one batch; refusals with nothing accepted before them are answered at once.
-    fn flush(&mut self) {
+    pub(super) fn flush(&mut self) {
         while self.waiting.front().is_some_and(|entry| !entry.is_accepted()) {
             if let Some(entry) = self.waiting.pop_front() {
                 self.answer(entry);
@@ -238,14 +274,27 @@ impl Writer {
             }
         }
         let t = txs.last().map_or(self.durable.t, |tx| tx.t);
-        let sent = self.home.options.chance.next_id().and_then(|id| {
-            let batch = LogBatch { seq: self.seq, epoch: self.epoch, id, next: next.to_log(t), txs };
-            self.batches.send(batch).map_err(|_| gone())
-        });
-        self.in_flight = Some(entries);
+        let epoch = self.follow.next_epoch();
+        let sent = self.send_batch(LogBatch { seq: self.seq, epoch, id: 0, next: next.to_log(t), txs });
+        self.in_flight = Some(Flight { entries, epoch });
         if let Err(error) = sent {
             self.settle(Err(error));
         }
+    }
+
+    /// Sends a batch that holds nothing: whoever led before finds it in its way.
+    pub(super) fn send_fence(&mut self) {
+        let (epoch, next) = (self.follow.next_epoch(), self.durable.next.to_log(self.durable.t));
+        let sent = self.send_batch(LogBatch { seq: self.seq, epoch, id: 0, next, txs: Vec::new() });
+        self.in_flight = Some(Flight { entries: Vec::new(), epoch });
+        if let Err(error) = sent {
+            self.settle(Err(error));
+        }
+    }
+
+    fn send_batch(&self, batch: LogBatch) -> Result<()> {
+        let id = self.home.options.chance.next_id()?;
+        self.errands.send(Errand::Append(LogBatch { id, ..batch })).map_err(|_| gone())
     }
 
     /// The entries of the next batch: all, within limits.
@@ -265,18 +314,25 @@ impl Writer {
 
     /// The append in flight has ended.
     fn settle(&mut self, outcome: Result<Appended>) {
-        let Some(entries) = self.in_flight.take() else { return };
+        let Some(Flight { entries, epoch }) = self.in_flight.take() else { return };
         match outcome {
-            Ok(Appended::Done) => match self.advance(&entries) {
-                Ok(()) => entries.into_iter().for_each(|entry| self.answer(entry)),
-                Err(error) => {
-                    // They are durable all the same.
-                    entries.into_iter().for_each(|entry| self.answer(entry));
-                    self.close(error);
+            Ok(Appended::Done) => {
+                let is_new = self.follow.leads_as(epoch);
+                self.note_current();
+                let advanced = self.advance(&entries);
+                // They are durable whatever came of that.
+                entries.into_iter().for_each(|entry| self.answer(entry));
+                match advanced {
+                    Ok(()) if is_new => self.take_up(),
+                    Ok(()) => {}
+                    Err(error) => self.close(error),
                 }
-            },
+            }
             Ok(Appended::Taken(batch)) => self.step_aside(entries, &batch),
             Err(error) if error.category() == Category::Incorrect => self.sort_out(entries, &error),
+            Err(error) if self.follow.is_shared() && error.category() == Category::Unavailable => {
+                self.lose_sight(entries, &error);
+            }
             Err(error) => {
                 self.restore(entries);
                 self.close(error);
@@ -284,7 +340,7 @@ impl Writer {
         }
         if self.is_idle() {
             self.follow_if_due();
-            self.flush();
+            self.go_on();
         }
     }
 
@@ -301,7 +357,7 @@ impl Writer {
         Ok(())
     }
 
-    fn next_batch(&mut self, seq: u64) {
+    pub(super) fn next_batch(&mut self, seq: u64) {
         self.seq = seq;
         self.home.gauges().batches = seq;
     }
@@ -309,25 +365,18 @@ impl Writer {
     /// Another writer's batch stands in the slot: apply it, and judge everything again.
     fn step_aside(&mut self, entries: Vec<Entry>, batch: &LogBatch) {
         self.restore(entries);
-        if batch.epoch > self.epoch {
-            let message = "another transactor has taken this database over";
-            return self.close(
-                Error::new(Category::Unavailable, "db.error/deposed", message)
-                    .with_hint("connect to the transactor that writes now"),
-            );
+        self.apply(std::slice::from_ref(batch));
+    }
+
+    /// The storage did not say what became of a batch: who waits for it is told so. It is found out when the log is
+    /// read on, or when the next batch is to be written.
+    fn lose_sight(&mut self, entries: Vec<Entry>, why: &Error) {
+        for entry in entries {
+            self.shared.answer(entry.submitted, Err(why.clone()));
         }
-        match self.durable.after_batch(batch) {
-            Ok(basis) => {
-                self.next_batch(batch.seq + 1);
-                self.durable = Arc::new(basis);
-                if let Some(tx) = batch.txs.iter().find(|tx| excise::is_request(tx)) {
-                    self.note_excision(tx.t);
-                }
-                self.shared.publish(Db::new(Arc::clone(&self.durable)));
-                self.judge_again();
-            }
-            Err(error) => self.close(error),
-        }
+        self.follow.leads = false;
+        self.judge_again();
+        self.look(None);
     }
 
     /// The storage refused the batch for what is in it: find the transaction to blame.
@@ -378,7 +427,7 @@ impl Writer {
             Verdict::Refused(error) => Err(error),
             Verdict::Replayed(t) => {
                 let now = Db::new(Arc::clone(&self.durable));
-                Ok(Answered::Again(Again { t, now, log: self.log.clone() }))
+                Ok(Answered::Again(Again { t, now, log: self.log.clone(), told: None }))
             }
         };
         self.shared.answer(entry.submitted, outcome);
@@ -402,7 +451,11 @@ impl Writer {
         for entry in std::mem::take(&mut self.waiting) {
             self.shared.answer(entry.submitted, Err(why.clone()));
         }
+        for request in std::mem::take(&mut self.follow.unread) {
+            self.shared.answer(request, Err(why.clone()));
+        }
         self.end_upkeep(&why);
+        self.follow.end(&why);
         self.closed = Some(why);
         self.shared.stop();
     }
