@@ -7,13 +7,14 @@ use std::time::Duration;
 use annals::{Connection, T};
 use tokio::sync::watch;
 
+use crate::demand::Demand;
 use crate::fields::{Body, Fields};
 use crate::json::Types;
 use crate::media::Media;
 use crate::params::Params;
 use crate::problem::Problem;
 use crate::reply::{Content, Reply};
-use crate::shell::Shared;
+use crate::shared::Shared;
 use crate::view::{Lens, Moment, Stamp};
 
 /// One request.
@@ -33,6 +34,10 @@ pub(crate) struct Ask {
     pub(crate) body_media: Media,
     /// The form of the answer.
     pub(crate) media: Media,
+    /// The answer is to be a stream of events.
+    pub(crate) events: bool,
+    /// The last event that the asker has seen.
+    pub(crate) last_event: Option<T>,
     /// How JSON is written, and how text in JSON is taken.
     pub(crate) types: Types,
     /// What the asker has already.
@@ -41,8 +46,10 @@ pub(crate) struct Ask {
     pub(crate) key: Option<String>,
     /// The asker does not wait for the outcome.
     pub(crate) is_async: bool,
-    /// The basis that the answer must have reached, and how long it may take.
-    pub(crate) demand: Option<(T, Duration)>,
+    /// How new the answer must be.
+    pub(crate) demand: Demand,
+    /// It was handed over by another process: it is written here or refused.
+    pub(crate) is_handed_over: bool,
     /// Set when the asker is gone or the time is up.
     pub(crate) cancel: Arc<AtomicBool>,
     /// What is known of the database so far.
@@ -83,26 +90,15 @@ impl Ask {
 
     /// The database that the path names; it must be there.
     pub(crate) fn connection(&self) -> Result<Connection, Problem> {
-        let connection = self.shared.store.open_database(self.part("db"))?;
+        let connection = self.shared.database(self.part("db"))?;
         Ok(self.known.connection.get_or_init(|| connection).clone())
     }
 
     /// The newest value of the database that the path names, when it has reached the basis that was demanded.
     pub(crate) fn now(&self) -> Result<annals::Db, Problem> {
         let connection = self.connection()?;
-        let mut db = connection.db();
-        if let Some((t, wait)) = self.demand.filter(|(t, _)| db.basis_t() < *t) {
-            // Whatever ends the wait, what counts is the basis that was reached.
-            let outcome = connection.sync(t, wait);
-            db = connection.db();
-            if db.basis_t() < t {
-                return Err(match outcome {
-                    Err(error) if error.category() == annals::Category::NotFound => error.into(),
-                    _ => Problem::basis_not_reached(t, db.basis_t()),
-                });
-            }
-        }
-        Ok(db)
+        let _waiting = self.shared.metrics.waiting.count();
+        self.demand.meet(&connection)
     }
 
     /// The view that the body and the address ask for.
@@ -115,7 +111,7 @@ impl Ask {
 
     /// Asks for less time than the server would give. A wait for a basis comes on top.
     pub(crate) fn limit_time(&self, millis: u64) {
-        let wanted = Duration::from_millis(millis) + self.demand.map_or(Duration::ZERO, |(_, wait)| wait);
+        let wanted = Duration::from_millis(millis) + self.demand.wait();
         self.limit.send_if_modified(|limit| {
             let less = wanted < *limit;
             *limit = wanted.min(*limit);

@@ -6,11 +6,13 @@
 //! A request passes these rooms, each once:
 //!
 //! ```text
-//!   routes   which call is meant            (one table)
-//!   shell    may it come in: origin, media, size, admission, deadline   (the only async code)
+//!   listen   connections and their limits
+//!   routes   which call is meant            (one table; `openapi` tells of it)
+//!   shell    may it come in: origin, media, size, admission, deadline; one line of the server's log
 //!   ask      what is asked: parameters, body, the view of time
 //!   calls    the answer, by the library     (plain blocking functions)
 //!   reply    its text in the wanted form, or a `problem`
+//!   tail     live logs, which go on when the call has answered
 //! ```
 //!
 //! Invariants: a query is stopped when its asker is gone or its time is up; no answer comes from an older basis than
@@ -19,10 +21,15 @@
 //! unless told to, for it knows no rights and no encryption.
 
 mod ask;
+mod body;
 mod calls;
+mod demand;
 mod fields;
 mod json;
+mod listen;
 mod media;
+mod metrics;
+mod openapi;
 mod options;
 mod params;
 pub mod plain;
@@ -30,9 +37,12 @@ mod problem;
 mod reply;
 mod routes;
 mod server;
+mod shared;
 mod shell;
 mod table;
+mod tail;
 mod view;
+mod wire;
 
 pub use options::ServerOptions;
 pub use server::{ServeError, Server, Stopper, serve};

@@ -72,6 +72,19 @@ pub(crate) fn of_answer(headers: &HeaderMap, rows: bool) -> Result<Media, Proble
     pick(headers, offered).ok_or_else(|| Problem::not_acceptable(offered.iter().map(|media| media.name())))
 }
 
+/// The type of a stream of events.
+pub(crate) const EVENTS: &str = "text/event-stream";
+
+/// True if Accept names streams of events.
+pub(crate) fn wants_events(headers: &HeaderMap) -> bool {
+    accepted(headers).iter().any(|range| range.name == EVENTS && range.quality > 0.0)
+}
+
+/// The form of the data in events: what else Accept likes best, EDN if it names nothing else.
+pub(crate) fn of_events(headers: &HeaderMap) -> Media {
+    pick(headers, &[Media::Edn, Media::Json]).unwrap_or(Media::Edn)
+}
+
 /// The form of an error: never refused, JSON if Accept likes neither.
 pub(crate) fn of_problem(headers: &HeaderMap) -> Media {
     let offered = [Media::Edn, Media::Json, Media::Csv, Media::Ndjson];
@@ -80,8 +93,7 @@ pub(crate) fn of_problem(headers: &HeaderMap) -> Media {
 
 fn pick(headers: &HeaderMap, offered: &[Media]) -> Option<Media> {
     let usual = of_body(headers).unwrap_or(Media::Edn);
-    let ranges: Vec<Range> =
-        headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).flat_map(ranges).collect();
+    let ranges = accepted(headers);
     if ranges.is_empty() {
         return Some(usual);
     }
@@ -93,6 +105,10 @@ fn pick(headers: &HeaderMap, offered: &[Media]) -> Option<Media> {
         }
     }
     best.map(|(_, media)| media)
+}
+
+fn accepted(headers: &HeaderMap) -> Vec<Range> {
+    headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).flat_map(ranges).collect()
 }
 
 /// One entry of Accept.

@@ -22,6 +22,23 @@ pub struct ServerOptions {
     pub reads: usize,
     /// How many transactions may be under way at once; more are refused as busy.
     pub writes: usize,
+    /// How many live logs may be followed at once; more are refused as busy.
+    pub streams: usize,
+    /// How many other processes may follow logs as they are stored, at once; more are refused as busy.
+    pub feeds: usize,
+    /// How often a live log says that it lives, and how far it is.
+    pub heartbeat: Duration,
+    /// How much of the newest of each live log is kept ready for all who follow it, bytes; who is further behind reads the
+    /// log.
+    pub tail_bytes: usize,
+    /// How many connections there may be at once; more wait to be accepted.
+    pub connections: usize,
+    /// The largest head of a request (its line and its headers), bytes; not less than 8 KiB.
+    pub head_bytes: usize,
+    /// How long a connection may take to send the next head, be it slow or idle.
+    pub head_timeout: Duration,
+    /// How long a connection may take nothing of what is sent to it. A live log that is not read is ended after half of it.
+    pub stall_timeout: Duration,
     /// The most rows any intermediate or final result of a query may have.
     pub rows: Option<u64>,
     /// The most bytes a query may hold on its way, by estimate.
@@ -41,6 +58,14 @@ impl Default for ServerOptions {
             basis_timeout: Duration::from_secs(10),
             reads: 64,
             writes: 256,
+            streams: 2048,
+            feeds: 64,
+            heartbeat: Duration::from_secs(5),
+            tail_bytes: 8 << 20,
+            connections: 4096,
+            head_bytes: 64 << 10,
+            head_timeout: Duration::from_secs(30),
+            stall_timeout: Duration::from_secs(30),
             rows: Some(20_000_000),
             bytes: None,
             grace: Duration::from_secs(10),

@@ -1,4 +1,4 @@
-//! The parameters in a request's address: each at most once, none unknown.
+//! The parameters in a request's address: each at most once, but for those that may be repeated, and none unknown.
 
 use crate::problem::Problem;
 
@@ -8,6 +8,9 @@ pub(crate) struct Params(Vec<(String, String)>);
 
 /// Parameters that every call understands.
 pub(crate) const COMMON: &[&str] = &["types"];
+
+/// Parameters that may be given several times.
+pub(crate) const REPEATED: &[&str] = &["attr", "entity"];
 
 impl Params {
     /// The parameters, of which only these are known.
@@ -21,7 +24,8 @@ impl Params {
                 )
                 .hint(format!("known here are {}", all.join(", "))));
             }
-            if pairs[..at].iter().any(|(earlier, _)| earlier == name) {
+            let again = pairs[..at].iter().any(|(earlier, _)| earlier == name);
+            if again && !REPEATED.contains(&name.as_str()) {
                 return Err(Problem::incorrect("db.error/bad-parameter", format!("{name} is given twice")));
             }
         }
@@ -31,6 +35,11 @@ impl Params {
     /// A parameter's text.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(other, _)| other == name).map(|(_, value)| value.as_str())
+    }
+
+    /// All texts of a parameter that may be repeated.
+    pub(crate) fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter(move |(other, _)| other == name).map(|(_, value)| value.as_str())
     }
 
     /// A whole number.

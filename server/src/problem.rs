@@ -272,6 +272,13 @@ impl Problem {
             .status(StatusCode::UNSUPPORTED_MEDIA_TYPE)
     }
 
+    pub(crate) fn unsupported_encoding(name: &str) -> Problem {
+        let message = format!("bodies that are packed by {name:?} are not read");
+        Problem::new(Category::Unsupported, "db.error/unsupported-encoding", message)
+            .hint("send Content-Encoding: gzip, or none")
+            .status(StatusCode::UNSUPPORTED_MEDIA_TYPE)
+    }
+
     pub(crate) fn not_acceptable(offered: impl Iterator<Item = &'static str>) -> Problem {
         let offered: Vec<_> = offered.collect();
         let message = "no form that Accept allows is offered here";
@@ -293,6 +300,22 @@ impl Problem {
             format!("{limit} {what} are under way, which is the limit"),
         )
         .hint("try again after the time that Retry-After gives")
+    }
+
+    pub(crate) fn stopping() -> Problem {
+        Problem::new(
+            Category::Unavailable,
+            "db.error/stopping",
+            "the server is about to stop; nothing was done",
+        )
+        .hint("ask another server, or this one when it is there again")
+    }
+
+    pub(crate) fn not_read() -> Problem {
+        let message = "the live log was not read for too long, and is told no more";
+        Problem::new(Category::Interrupted, "db.error/not-read", message).hint(
+            "ask again for what comes after the last id; read faster, or ask for less by attr and entity",
+        )
     }
 
     pub(crate) fn timed_out(millis: u128) -> Problem {

@@ -13,7 +13,9 @@ use std::collections::BTreeMap;
 use crate::json::{Json, Types};
 use crate::media::Media;
 use crate::problem::Problem;
+use crate::routes::BYTES;
 use crate::table::Table;
+use crate::tail::Start;
 use crate::view::Stamp;
 
 /// Says after what the next page of a query goes on.
@@ -145,8 +147,12 @@ pub(crate) enum Content {
     Doc(Doc),
     /// Rows, for the forms that hold rows only.
     Table(Table),
-    /// Text for people.
-    Page(String),
+    /// Text of this type.
+    Text(&'static str, String),
+    /// What is stored, as it is.
+    Bytes(Vec<u8>),
+    /// A live log begins.
+    Tail(Box<Start>),
     /// The asker has it already.
     Unchanged,
 }
@@ -185,14 +191,17 @@ impl Reply {
             }
             Content::Doc(doc) => (Body::from(doc.write(media, types)), media.content_type()),
             Content::Table(table) => (table.into_body(media, types), media.content_type()),
-            Content::Page(text) => (Body::from(text), HeaderValue::from_static("text/plain; charset=utf-8")),
+            Content::Text(kind, text) => (Body::from(text), HeaderValue::from_static(kind)),
+            Content::Bytes(bytes) => (Body::from(bytes), HeaderValue::from_static(BYTES)),
+            // The shell takes it out before.
+            Content::Tail(_) => return Err(Problem::panicked()),
             Content::Unchanged => (Body::empty(), media.content_type()),
         };
         let mut response = Response::new(body);
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, kind);
-        headers.insert(header::VARY, HeaderValue::from_static("accept, content-type"));
+        headers.insert(header::VARY, HeaderValue::from_static("accept, accept-encoding, content-type"));
         match self.stamp {
             Some(stamp) => {
                 put(headers, header::ETAG, &stamp.tag);

@@ -1,8 +1,8 @@
 //! A listening server as a value: start it, learn its address, stop it.
 //!
 //! The server brings its own threads, so that callers need no async code: [`serve`] returns at once, [`Server::wait`]
-//! blocks until somebody calls [`Stopper::stop`]. Stopping is orderly: no new connections, running requests get
-//! [`ServerOptions::grace`] to end, then their queries are cancelled.
+//! blocks until somebody calls [`Stopper::stop`]. Stopping is orderly: new requests are refused and the server says that
+//! it is not ready, running requests get [`ServerOptions::grace`] to end, then their queries are cancelled.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,9 +14,11 @@ use tokio::runtime::Runtime;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::listen::listen;
 use crate::options::ServerOptions;
 use crate::routes::{self, ROUTES, Route};
-use crate::shell::Shared;
+use crate::shared::Shared;
+use crate::tail::CATCH_UP;
 
 /// Why a server did not start.
 #[derive(Debug, thiserror::Error)]
@@ -74,7 +76,8 @@ pub struct Server {
     address: SocketAddr,
     stopper: Stopper,
     grace: Duration,
-    running: Option<(Runtime, JoinHandle<std::io::Result<()>>)>,
+    shared: Arc<Shared>,
+    running: Option<(Runtime, JoinHandle<()>)>,
 }
 
 /// Stops a server from elsewhere: another thread, a signal handler.
@@ -117,7 +120,7 @@ fn serve_routes(
     }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .thread_name("annals-http")
-        .max_blocking_threads(options.reads * 2 + options.writes + 8)
+        .max_blocking_threads(options.reads * 2 + options.writes + options.feeds + CATCH_UP + 8)
         .enable_all()
         .build()
         .map_err(ServeError::Threads)?;
@@ -125,17 +128,13 @@ fn serve_routes(
     let listener = runtime.block_on(TcpListener::bind(wanted)).map_err(bind)?;
     let address = listener.local_addr().map_err(bind)?;
     let grace = options.grace;
-    let (stop, mut stopped) = watch::channel(false);
+    let (stop, stopped) = watch::channel(false);
     let stopper = Stopper(Arc::new(stop));
-    let router = routes::router(Arc::new(Shared::new(store, options)), routes);
-    let until = async move {
-        // An error means that the server was dropped: that is a stop too.
-        let _ = stopped.wait_for(|stop| *stop).await;
-    };
-    let task =
-        runtime.spawn(async move { axum::serve(listener, router).with_graceful_shutdown(until).await });
+    let shared = Arc::new(Shared::new(store, options));
+    let router = routes::router(&shared, routes);
+    let task = runtime.spawn(listen(listener, router, shared.clone(), stopped));
     tracing::info!(%address, "listening");
-    Ok(Server { address, stopper, grace, running: Some((runtime, task)) })
+    Ok(Server { address, stopper, grace, shared, running: Some((runtime, task)) })
 }
 
 impl Server {
@@ -175,6 +174,7 @@ impl Server {
             }
         });
         runtime.shutdown_timeout(Duration::from_secs(1));
+        self.shared.close();
         tracing::info!(address = %self.address, "stopped");
     }
 }
@@ -192,14 +192,14 @@ mod tests {
     use crate::ask::Ask;
     use crate::problem::Problem;
     use crate::reply::Reply;
-    use crate::routes::{Call, Work};
+    use crate::routes::{Call, READ, Work};
 
     fn broken(_: &Ask) -> Result<Reply, Problem> {
         panic!("on purpose")
     }
 
     const fn call(method: &'static str, work: Work) -> Call {
-        Call { method, work, params: &[], body: false, rows: false, run: broken }
+        Call { method, work, run: broken, ..READ }
     }
 
     static BROKEN: [Route; 1] = [Route {

@@ -1,84 +1,53 @@
-//! The one async room: what happens to every request before and after its call.
+//! What happens to every request before and after its call.
 //!
 //! A request is checked (origin, method, parameters, media types, size), admitted or refused as busy, run on a thread
-//! that may block, and answered, also when it panicked or its time is up. If the asker goes away, hyper drops the
-//! future here, and with it a [`Leave`] that tells the query to stop. A transaction is never stopped half-way.
+//! that may block, and answered, also when it panicked or its time is up; then one line of the server's log tells of it.
+//! If the asker goes away, hyper drops the future here, and with it a [`Leave`] that tells the query to stop. A transaction
+//! is never stopped half-way.
 
 use std::any::Any;
-use std::future::poll_fn;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use annals::Store;
-use axum::body::{Body, BodyDataStream, Bytes};
+use axum::body::Body;
 use axum::extract::{FromRequestParts, Query, RawPathParams, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 use axum::response::Response;
-use futures_core::Stream;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::ask::{Ask, Known};
+use crate::body::read_body;
+use crate::demand::{self, Demand};
 use crate::json::Types;
 use crate::media::{self, Media};
-use crate::options::ServerOptions;
 use crate::params::{self, Params};
 use crate::problem::Problem;
-use crate::reply::{problem_response, put};
+use crate::reply::{Content, problem_response, put};
 use crate::routes::{Call, Route, Work};
+use crate::shared::Shared;
+use crate::tail;
 
 const BASIS_T: HeaderName = HeaderName::from_static("annals-basis-t");
 /// Names a request, so that it is carried out once however often it is sent.
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+/// So many milliseconds ago it was known that nobody had written anything newer than the head.
+const LAG: HeaderName = HeaderName::from_static("annals-lag");
+/// What the client has seen, to be sent with its next request.
+const SESSION: HeaderName = HeaderName::from_static("annals-session");
+/// Another process hands a transaction over, which is not handed on.
+const HANDED_OVER: HeaderName = HeaderName::from_static("annals-handed-over");
 const HEAD_T: HeaderName = HeaderName::from_static("annals-head-t");
-/// How much of a body that is too large is read and thrown away, so that the asker gets to read the answer.
-const DRAINED_BYTES: usize = 64 << 20;
-
-/// What all requests share.
-#[derive(Debug)]
-pub(crate) struct Shared {
-    pub(crate) store: StoreBox,
-    pub(crate) options: ServerOptions,
-    reads: Arc<Semaphore>,
-    writes: Arc<Semaphore>,
-}
-
-impl Shared {
-    pub(crate) fn new(store: Store, options: ServerOptions) -> Shared {
-        let [reads, writes] = [options.reads, options.writes].map(|limit| Arc::new(Semaphore::new(limit)));
-        Shared { store: StoreBox(store), options, reads, writes }
-    }
-
-    fn admit(&self, work: Work) -> Result<Option<OwnedSemaphorePermit>, Problem> {
-        let (gate, what, limit) = match work {
-            Work::Probe => return Ok(None),
-            Work::Read => (&self.reads, "reads", self.options.reads),
-            Work::Write => (&self.writes, "transactions", self.options.writes),
-        };
-        let permit = gate.clone().try_acquire_owned().map_err(|_| Problem::busy(what, limit))?;
-        Ok(Some(permit))
-    }
-}
-
-/// The store; its debug text is its address.
-pub(crate) struct StoreBox(Store);
-
-impl std::ops::Deref for StoreBox {
-    type Target = Store;
-
-    fn deref(&self) -> &Store {
-        &self.0
-    }
-}
-
-impl std::fmt::Debug for StoreBox {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.0.address())
-    }
-}
+/// Where a live log goes on.
+const LAST_EVENT: HeaderName = HeaderName::from_static("last-event-id");
+/// Tells a request from others in logs: the asker's word, or one that is given here.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The longest word of an asker that is taken over, bytes.
+const REQUEST_ID_BYTES: usize = 128;
+/// The most time that a probe takes.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Tells a running call, when it goes out of scope, that nobody waits for it any more.
 struct Leave(Arc<AtomicBool>);
@@ -93,18 +62,44 @@ impl Drop for Leave {
 pub(crate) async fn answer(shared: Arc<Shared>, route: Option<&'static Route>, request: Request) -> Response {
     let began = Instant::now();
     let (mut parts, body) = request.into_parts();
+    let id = request_id(&parts.headers).unwrap_or_else(|| shared.next_request());
     let known = Arc::new(Known::default());
     let outcome = attempt(&shared, route, &mut parts, body, &known).await;
     let mut response = outcome.unwrap_or_else(|problem| {
         if problem.category() == annals::Category::Fault {
-            tracing::error!(keyword = problem.keyword(), path = parts.uri.path(), "fault");
+            tracing::error!(request = id, keyword = problem.keyword(), path = parts.uri.path(), "fault");
         }
         problem_response(problem, media::of_problem(&parts.headers))
     });
-    say_basis(response.headers_mut(), &known);
-    let (status, micros) = (response.status().as_u16(), began.elapsed().as_micros() as u64);
-    tracing::info!(method = parts.method.as_str(), path = parts.uri.path(), status, micros, "answered");
+    let headers = response.headers_mut();
+    say_basis(headers, &known);
+    put(headers, REQUEST_ID, &id);
+    if shared.is_draining() {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    let method =
+        route.and_then(|route| route.call(parts.method.as_str())).map_or("other", |call| call.method);
+    let (route, took) = (route.map_or("unknown", |route| route.path), began.elapsed().as_secs_f64());
+    let status = response.status().as_u16();
+    shared.metrics.answered(route, method, status, took);
+    tracing::info!(
+        request = id,
+        method,
+        route,
+        status,
+        ms = (took * 1e6).round() / 1e3,
+        db = known.connection.get().map(|connection| connection.name()),
+        basis = known.basis.get().copied(),
+        "answered"
+    );
     response
+}
+
+/// The name that the asker gave the request, if it can stand in a line of a log.
+fn request_id(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get(REQUEST_ID)?.to_str().ok()?;
+    let is_plain = text.bytes().all(|byte| byte.is_ascii_graphic());
+    ((1..=REQUEST_ID_BYTES).contains(&text.len()) && is_plain).then(|| text.to_owned())
 }
 
 fn say_basis(headers: &mut HeaderMap, known: &Known) {
@@ -113,6 +108,8 @@ fn say_basis(headers: &mut HeaderMap, known: &Known) {
     let basis = known.basis.get().copied().unwrap_or(head);
     put(headers, BASIS_T, &basis.to_string());
     put(headers, HEAD_T, &head.max(basis).to_string());
+    put(headers, LAG, &connection.staleness().as_millis().to_string());
+    put(headers, SESSION, &demand::token(connection.name(), basis));
 }
 
 async fn attempt(
@@ -127,6 +124,7 @@ async fn attempt(
     let method = parts.method.as_str();
     let unknown = || Problem::unknown_method(method, parts.uri.path(), route.allow());
     let call = route.call(method).ok_or_else(unknown)?;
+    let _under_way = shared.enter(call.work)?;
     let mut ask = ask_of(shared, call, parts, known).await?;
     if call.body {
         ask.body_media = media::of_body(&parts.headers)?;
@@ -154,8 +152,13 @@ async fn ask_of(
         Some("tagged") => Types::Tagged,
         Some(other) => return Err(params::bad("types", other, "plain or tagged")),
     };
-    let demand = demand(&params, &parts.headers, shared.options.basis_timeout)?;
-    let most = shared.options.query_timeout + demand.map_or(Duration::ZERO, |(_, wait)| wait);
+    let database = varying.iter().find(|(name, _)| *name == "db").map_or("", |(_, name)| name);
+    let demand = Demand::of(&params, &parts.headers, database, shared.options.basis_timeout)?;
+    let most = match call.work {
+        Work::Probe => shared.options.query_timeout.min(PROBE_TIMEOUT),
+        _ => shared.options.query_timeout + demand.wait(),
+    };
+    let events = call.work == Work::Stream && media::wants_events(&parts.headers);
     let tags = parts.headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
     Ok(Ask {
         shared: shared.clone(),
@@ -164,16 +167,28 @@ async fn ask_of(
         key: parts.headers.get(IDEMPOTENCY_KEY).map(key_text).transpose()?,
         is_async: prefers(&parts.headers, "respond-async"),
         demand,
+        is_handed_over: parts.headers.contains_key(HANDED_OVER),
         limit: watch::Sender::new(most),
         params,
         body: String::new(),
         body_media: Media::Edn,
-        media: media::of_answer(&parts.headers, call.rows)?,
+        media: if events {
+            media::of_events(&parts.headers)
+        } else {
+            media::of_answer(&parts.headers, call.rows)?
+        },
+        events,
+        last_event: parts.headers.get(LAST_EVENT).map(event_id).transpose()?,
         types,
         has_tags: tags.flat_map(|tags| tags.split(',')).map(|tag| tag.trim().to_owned()).collect(),
         cancel: Arc::new(AtomicBool::new(false)),
         known: known.clone(),
     })
+}
+
+/// An id of an event of ours is a t.
+fn event_id(value: &HeaderValue) -> Result<u64, Problem> {
+    params::whole_number("Last-Event-ID", value.to_str().unwrap_or_default().trim())
 }
 
 /// A key is text, so that it can be a fact.
@@ -188,16 +203,6 @@ fn key_text(value: &HeaderValue) -> Result<String, Problem> {
 fn prefers(headers: &HeaderMap, name: &str) -> bool {
     let said = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
     said.flat_map(|text| text.split([',', ';'])).any(|part| part.trim().eq_ignore_ascii_case(name))
-}
-
-/// The basis that the answer must have reached (parameter or header), and how long to wait for it.
-fn demand(params: &Params, headers: &HeaderMap, most: Duration) -> Result<Option<(u64, Duration)>, Problem> {
-    let said = |param: &'static str, header: &'static str| {
-        let header = headers.get(header).and_then(|value| value.to_str().ok());
-        params.get(param).or(header).map(|text| params::whole_number(param, text)).transpose()
-    };
-    let wait = said("wait", "annals-wait")?.map_or(most, |millis| Duration::from_millis(millis).min(most));
-    Ok(said("min-t", "annals-min-t")?.map(|t| (t, wait)))
 }
 
 /// Refuses what a page of another origin sends through its reader's browser: by the Origin it admits to, and, on an
@@ -228,36 +233,11 @@ fn check_origin(headers: &HeaderMap, any_host: bool) -> Result<(), Problem> {
     if local || any_host { Ok(()) } else { Err(foreign(name)) }
 }
 
-async fn read_body(body: Body, headers: &HeaderMap, options: &ServerOptions) -> Result<String, Problem> {
-    let limit = options.body_bytes;
-    let said =
-        headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
-    let mut stream = body.into_data_stream();
-    let mut bytes = Vec::with_capacity(said.unwrap_or(0).min(limit));
-    let mut total = 0;
-    let late = |_| Problem::timed_out(options.query_timeout.as_millis());
-    let reading = async {
-        while let Some(chunk) = next(&mut stream).await? {
-            total += chunk.len();
-            if total <= limit {
-                bytes.extend_from_slice(&chunk);
-            } else if total > limit.saturating_add(DRAINED_BYTES) {
-                break;
-            }
-        }
-        Ok::<(), Problem>(())
-    };
-    tokio::time::timeout(options.query_timeout, reading).await.map_err(late)??;
-    if total > limit {
-        return Err(Problem::body_too_large(limit));
-    }
-    String::from_utf8(bytes)
-        .map_err(|_| Problem::incorrect("db.error/bad-body", "the body is not UTF-8 text"))
-}
-
-async fn next(stream: &mut BodyDataStream) -> Result<Option<Bytes>, Problem> {
-    let broken = |error| Problem::incorrect("db.error/bad-body", format!("the body broke off: {error}"));
-    poll_fn(|context| Pin::new(&mut *stream).poll_next(context)).await.transpose().map_err(broken)
+/// What a call came to.
+enum Outcome {
+    Answer(Response),
+    /// A live log, which begins where the call ends.
+    Tail(Box<tail::Start>),
 }
 
 /// Runs the call on a thread that may block. The permit goes with it: work that nobody waits for still counts.
@@ -267,22 +247,29 @@ async fn run(shared: &Arc<Shared>, call: &'static Call, ask: Ask) -> Result<Resp
     if let Some(millis) = ask.params.count("timeout")? {
         ask.limit_time(millis);
     }
-    let limit = ask.limit.subscribe();
+    let (limit, known) = (ask.limit.subscribe(), ask.known.clone());
     let work = tokio::task::spawn_blocking(move || {
-        let _permit = permit;
-        (call.run)(&ask)?.into_response(ask.media, ask.types)
+        let reply = (call.run)(&ask)?;
+        if let Content::Tail(start) = reply.content {
+            return Ok((Outcome::Tail(start), permit));
+        }
+        Ok((Outcome::Answer(reply.into_response(ask.media, ask.types)?), None))
     });
     let outcome = match call.work {
         Work::Write => work.await,
-        Work::Read | Work::Probe => within(work, limit).await?,
+        Work::Read | Work::Stream | Work::Feed | Work::Probe => within(work, limit).await?,
     };
     drop(leave);
-    outcome.unwrap_or_else(|error| {
+    let outcome = outcome.unwrap_or_else(|error| {
         if let Ok(panic) = error.try_into_panic() {
             tracing::error!(panic = panic_text(panic.as_ref()), "a call panicked");
         }
         Err(Problem::panicked())
-    })
+    });
+    match outcome? {
+        (Outcome::Answer(response), _) => Ok(response),
+        (Outcome::Tail(start), permit) => tail::answer(shared, *start, permit, &known).await,
+    }
 }
 
 /// Waits for a piece of work no longer than its limit, which may shrink meanwhile.

@@ -156,6 +156,11 @@ impl Stamp {
         Stamp::new(request, &[&fixed])
     }
 
+    /// Of something that has this name and never changes.
+    pub(crate) fn of_name(name: &str) -> Stamp {
+        Stamp { tag: format!("\"{:032x}\"", xxhash_rust::xxh3::xxh3_128(name.as_bytes())), fixed: true }
+    }
+
     /// The value of Cache-Control.
     pub(crate) fn cache_control(&self) -> &'static str {
         if self.fixed { "private, max-age=31536000, immutable" } else { "private, no-cache" }

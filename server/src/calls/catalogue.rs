@@ -68,6 +68,7 @@ fn attribute_doc(attribute: AttributeInfo) -> Doc {
 /// Deletes a database and all its facts.
 pub(crate) fn delete(ask: &Ask) -> Result<Reply, Problem> {
     let name = ask.part("db");
+    ask.shared.forget(name);
     if !ask.shared.store.drop_database(name)? {
         let message = format!("there is no database {name}");
         return Err(Problem::new(Category::NotFound, "db.error/db-not-found", message));

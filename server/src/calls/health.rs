@@ -1,5 +1,8 @@
 //! Probes, and the page that says how to ask.
 
+use annals::{Category, Edn};
+use axum::http::StatusCode;
+
 use crate::ask::Ask;
 use crate::problem::Problem;
 use crate::reply::{Content, Doc, Reply};
@@ -10,11 +13,50 @@ pub(crate) fn live(_: &Ask) -> Result<Reply, Problem> {
     Ok(Reply::doc(Doc::Map(vec![("status", Doc::Word("live".to_owned()))])))
 }
 
-/// The storage answers.
+/// Whether requests should be sent here: 200, or 503 and all reasons why not. The storage is asked, and every database
+/// that is open. A lag is no reason: whether it matters is for who asks, and a question can set a bound to it.
 pub(crate) fn ready(ask: &Ask) -> Result<Reply, Problem> {
-    let databases = ask.shared.store.databases()?.len() as u64;
-    Ok(Reply::doc(Doc::Map(vec![("status", Doc::Word("ready".to_owned())), ("databases", databases.into())])))
+    let mut reasons = Vec::new();
+    if ask.shared.is_draining() {
+        reasons.push(Doc::text("the server is about to stop"));
+    }
+    if let Err(error) = ask.shared.store.databases() {
+        reasons.push(Doc::text(format!("the storage does not answer: {error}")));
+    }
+    let databases = ask.shared.open().into_iter().filter_map(|(name, connection)| {
+        let (basis, open) = (connection.db().basis_t(), ask.shared.store.open_database(&name));
+        if let Err(error) = &open {
+            if error.category() == Category::NotFound {
+                // It was dropped by somebody else.
+                ask.shared.forget(&name);
+                return None;
+            }
+            reasons.push(Doc::text(format!("the database {name} cannot be opened: {error}")));
+        }
+        Some(Doc::Map(vec![
+            ("name", Doc::text(name)),
+            ("open", Edn::Bool(open.is_ok()).into()),
+            ("basis-t", basis.into()),
+            ("lag", (connection.staleness().as_millis() as u64).into()),
+            ("leads", Edn::Bool(connection.is_leading()).into()),
+        ]))
+    });
+    let databases = Doc::List(databases.collect());
+    let is_ready = reasons.is_empty();
+    let status = Doc::Word(if is_ready { "ready" } else { "not-ready" }.to_owned());
+    let mut reply = Reply::doc(Doc::Map(vec![
+        ("status", status),
+        ("reasons", Doc::List(reasons)),
+        ("databases", databases),
+    ]));
+    if !is_ready {
+        reply.status = StatusCode::SERVICE_UNAVAILABLE;
+    }
+    Ok(reply)
 }
+
+/// The type of text for people.
+pub(crate) const PLAIN: &str = "text/plain; charset=utf-8";
 
 const HEAD: &str = "\
 Annals: facts and questions about any moment of their past.
@@ -38,5 +80,5 @@ pub(crate) fn page(_: &Ask) -> Result<Reply, Problem> {
         let methods: Vec<&str> = route.calls.iter().map(|call| call.method).collect();
         format!("  {:width$}  {:16}  {}\n", route.path, methods.join(" "), route.about)
     });
-    Ok(Reply::new(Content::Page(HEAD.to_owned() + &lines.collect::<String>())))
+    Ok(Reply::new(Content::Text(PLAIN, HEAD.to_owned() + &lines.collect::<String>())))
 }

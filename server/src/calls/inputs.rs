@@ -75,9 +75,7 @@ const VIEW: &str = "annals/db";
 
 fn view_of(ask: &Ask, now: &Db, view: &Edn) -> Result<Lens, Problem> {
     match Moment::of_argument(view)? {
-        (Some(name), moment) if name != now.name() => {
-            Ok(moment.of(&ask.shared.store.open_database(&name)?.db()))
-        }
+        (Some(name), moment) if name != now.name() => Ok(moment.of(&ask.shared.database(&name)?.db())),
         (_, moment) => Ok(moment.of(now)),
     }
 }

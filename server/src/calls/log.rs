@@ -2,11 +2,12 @@
 
 use std::sync::atomic::Ordering;
 
-use annals::{Db, Edn, TimePoint, Tx};
+use annals::{Db, Edn, T, TimePoint, Tx};
 
 use super::attribute_names;
 use crate::ask::Ask;
 use crate::fields::Fields;
+use crate::media::Media;
 use crate::problem::Problem;
 use crate::reply::{Content, Doc, Reply};
 use crate::table::{Table, datom_row};
@@ -46,14 +47,25 @@ pub(crate) fn log(ask: &Ask) -> Result<Reply, Problem> {
     let next = found.get(limit).map(|tx| tx.t);
     found.truncate(limit);
 
-    let content = if ask.media.is_rows() {
-        Content::Table(table(ask.media == crate::media::Media::Csv, &lens.now, &found))
-    } else {
-        Content::Doc(Doc::List(rows(&lens.now, &found).map(doc).collect()))
-    };
+    let content = content(ask.media, &lens.now, &found);
     let mut reply = Reply::new(content).stamped(stamp);
     reply.next = next.filter(|_| more).map(|t| ask.page(&[("from", t.to_string())]));
     Ok(reply)
+}
+
+/// Transactions in a form; attributes have the names that a value of the database knows.
+pub(crate) fn content(media: Media, db: &Db, found: &[Tx]) -> Content {
+    if media.is_rows() {
+        return Content::Table(table(media == Media::Csv, db, found));
+    }
+    Content::Doc(Doc::List(rows(db, found).map(|row| Doc::Map(parts(row))).collect()))
+}
+
+/// One transaction, and the one before it that was told.
+pub(crate) fn event(db: &Db, tx: &Tx, prev: T) -> Doc {
+    let mut told: Vec<_> = rows(db, std::slice::from_ref(tx)).flat_map(parts).collect();
+    told.insert(1, ("prev-t", prev.into()));
+    Doc::Map(told)
 }
 
 const NAMES: [&str; 4] = ["t", "tx", "instant", "datoms"];
@@ -67,8 +79,8 @@ fn rows<'a>(db: &'a Db, found: &'a [Tx]) -> impl Iterator<Item = Vec<Edn>> + 'a 
     })
 }
 
-fn doc(row: Vec<Edn>) -> Doc {
-    Doc::Map(NAMES.into_iter().zip(row.into_iter().map(Doc::Data)).collect())
+fn parts(row: Vec<Edn>) -> Vec<(&'static str, Doc)> {
+    NAMES.into_iter().zip(row.into_iter().map(Doc::Data)).collect()
 }
 
 /// One line a transaction, or in CSV one line a fact.

@@ -3,7 +3,9 @@
 pub(crate) mod catalogue;
 pub(crate) mod commands;
 pub(crate) mod datoms;
+pub(crate) mod described;
 mod expect;
+pub(crate) mod feed;
 pub(crate) mod fork;
 pub(crate) mod health;
 pub(crate) mod inputs;
@@ -11,6 +13,8 @@ pub(crate) mod log;
 pub(crate) mod pull;
 pub(crate) mod query;
 pub(crate) mod requests;
+pub(crate) mod storage;
+pub(crate) mod tail;
 pub(crate) mod transact;
 
 use std::collections::HashMap;

@@ -25,7 +25,10 @@ pub(crate) fn status(ask: &Ask) -> Result<Reply, Problem> {
         ask.params.count("wait")?.map_or(Duration::ZERO, |millis| Duration::from_millis(millis).min(most));
     // The wait comes on top of what a read may take.
     ask.limit.send_modify(|limit| *limit += wait);
-    let status = ask.connection()?.request(key, wait)?.ok_or_else(|| unknown(key))?;
+    let connection = ask.connection()?;
+    let waiting = ask.shared.metrics.waiting.count();
+    let status = connection.request(key, wait)?.ok_or_else(|| unknown(key))?;
+    drop(waiting);
     let mut reply = Reply::doc(status_doc(&status));
     reply.is_pending = !status.state.is_final();
     Ok(reply)

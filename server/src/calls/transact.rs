@@ -36,6 +36,9 @@ pub(super) fn request(
     fields: &mut Fields,
 ) -> Result<TxRequest, Problem> {
     let mut request: TxRequest = tx.into();
+    if ask.is_handed_over {
+        request = request.direct();
+    }
     if let Some(key) = key(ask, fields)? {
         request = request.key(key);
     }

@@ -21,6 +21,8 @@ fn examples() -> Vec<Example> {
             (None, None) => {}
         }
     }
+    // What is only shown.
+    blocks.retain(|(_, kind, _)| kind != "text");
     let pairs = blocks.chunks(2).map(|pair| match pair {
         [(line, http, request), (_, answer, text)] if http == "http" && answer == "answer" => {
             Example { line: *line, request: request.clone(), answer: text.clone() }

@@ -90,16 +90,6 @@ fn a_query_ends_when_its_asker_goes_away() {
     wait_for("the place to be free", || site.get("/v1/db/main").status == 200);
 }
 
-/// Asks every few milliseconds, for at most ten seconds.
-fn wait_for(what: &str, mut arrived: impl FnMut() -> bool) {
-    let (_never, ticks) = std::sync::mpsc::channel::<()>();
-    let began = Instant::now();
-    while !arrived() {
-        assert!(began.elapsed() < Duration::from_secs(10), "waited in vain for {what}");
-        let _ = ticks.recv_timeout(Duration::from_millis(5));
-    }
-}
-
 #[test]
 fn a_full_server_says_so_and_still_answers_probes() {
     let site = site_with(ServerOptions { reads: 0, writes: 0, ..options() });

@@ -1,6 +1,6 @@
 //! A server on a free port over a store in memory, and a client that tells what came back.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use annals_server::{Server, ServerOptions, serve};
 use serde_json::Value;
@@ -159,4 +159,21 @@ pub(crate) fn encoded(text: &str) -> String {
             other => format!("%{other:02X}"),
         })
         .collect()
+}
+
+/// Asks every few milliseconds, for at most half a minute.
+pub(crate) fn wait_for(what: &str, mut arrived: impl FnMut() -> bool) {
+    let (_never, ticks) = std::sync::mpsc::channel::<()>();
+    let began = Instant::now();
+    while !arrived() {
+        assert!(began.elapsed() < Duration::from_secs(30), "waited in vain for {what}");
+        let _ = ticks.recv_timeout(Duration::from_millis(5));
+    }
+}
+
+/// A number among the counts of the server, by its name and labels; 0 if it is not there yet.
+pub(crate) fn metric(site: &Site, name: &str) -> f64 {
+    let text = site.get("/metrics").ok().text;
+    let line = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    line.map_or(0.0, |number| number.parse().unwrap())
 }
