@@ -88,8 +88,12 @@ impl Common {
 pub enum Verb {
     /// Ask and change a database, line by line
     Repl(ReplArgs),
-    /// Serve a storage over HTTP
+    /// Serve a storage over HTTP: read and write
     Serve(ServeArgs),
+    /// Order the writes of a storage, or stand by while another does; serves what is stored to peers
+    Transactor(ServeArgs),
+    /// Serve reads of a storage; writes are handed over to the transactor
+    Peer(ServeArgs),
     /// Ask one question
     Query(QueryArgs),
     /// Pull a tree of facts about one entity
@@ -142,6 +146,34 @@ pub struct ServeArgs {
     /// Allow listening on an address that others can reach, though nobody has to prove who they are
     #[arg(long)]
     pub insecure: bool,
+    /// Where others reach this process, if not where it listens
+    #[arg(long, value_name = "URL")]
+    pub advertise: Option<String>,
+    /// Where new transactions are fed from, if not from the transactor: another peer
+    #[arg(long, value_name = "URL")]
+    pub feed: Option<String>,
+    /// How often who writes says so, in milliseconds [default: 2000]
+    #[arg(long, value_name = "MS")]
+    pub heartbeat: Option<u64>,
+    /// How often the storage is looked at for what others wrote, in milliseconds, or never [default: 250]
+    #[arg(long, value_name = "MS|never")]
+    pub poll: Option<String>,
+    /// How the server's log, on standard error, is written
+    #[arg(long, value_name = "FORM", value_enum, default_value_t)]
+    pub log: LogForm,
+    /// What is logged: error, warn, info (a line a request), debug, trace [default: warn]
+    #[arg(long, value_name = "LEVEL", env = "ANNALS_LOG", hide_env_values = true)]
+    pub log_level: Option<String>,
+}
+
+/// How a line of the server's log looks.
+#[derive(Clone, Copy, Debug, Default, clap::ValueEnum)]
+pub enum LogForm {
+    /// For people
+    #[default]
+    Text,
+    /// For programs: one JSON object a line
+    Json,
 }
 
 /// Which moment a command looks at.

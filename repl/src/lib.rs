@@ -38,6 +38,7 @@ use cli::{Cli, Verb};
 use problem::{Problem, Result};
 use settings::Settings;
 use terminal::Terminal;
+use verbs::serve::Duty;
 
 /// Runs the binary: reads the command line and does what it says.
 pub fn main() -> ExitCode {
@@ -79,7 +80,9 @@ fn run(cli: Cli, terminal: &Terminal) -> Result<()> {
             verbs::repl::run(cli.repl, settings, terminal)
         }
         Some(Verb::Repl(args)) => verbs::repl::run(args, settings, terminal),
-        Some(Verb::Serve(args)) => verbs::serve::run(args, &settings),
+        Some(Verb::Serve(args)) => verbs::serve::run(args, Duty::Serve, &settings),
+        Some(Verb::Transactor(args)) => verbs::serve::run(args, Duty::Transactor, &settings),
+        Some(Verb::Peer(args)) => verbs::serve::run(args, Duty::Peer, &settings),
         Some(Verb::Query(args)) => verbs::query::run(args, &settings, terminal),
         Some(Verb::Pull(args)) => verbs::pull::run(args, &settings, terminal),
         Some(Verb::Transact(args)) => verbs::transact::run(args, &settings, terminal),
