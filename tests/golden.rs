@@ -2,7 +2,8 @@
 //!
 //! A script is `scripts/NAME.in`, a line typed at a time; what the terminal showed is `scripts/NAME.out`. The first
 //! line of a script is the command line. `ANNALS_BLESS=1` writes the output anew; the diff is reviewed. The terminal is
-//! a plain one (`TERM=dumb`), so the transcript has no escapes; `line_editing` uses a real one.
+//! a plain one (`TERM=dumb`), so the transcript has no escapes; `line_editing` uses a real one. A script runs in memory and
+//! then on every other engine, where all but the first line, which tells the engine, is the same.
 
 #![allow(clippy::disallowed_methods)]
 
@@ -10,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use annals_query::edn::Completeness;
+use annals_tests::engines::Place;
 use annals_tests::{binary, text};
 use rexpect::session::PtySession;
 
@@ -19,10 +21,11 @@ fn scripts() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts")
 }
 
-fn spawn(args: &[String], term: &str) -> PtySession {
+fn spawn(args: &[String], term: &str, settings: &[(String, String)]) -> PtySession {
     let mut command: Command = binary::command();
     command
         .args(args)
+        .envs(settings.iter().cloned())
         .env("TERM", term)
         .env("COLUMNS", "100")
         .env("HOME", scripts())
@@ -34,11 +37,23 @@ fn spawn(args: &[String], term: &str) -> PtySession {
 const PROMPT: &str = "main@[0-9]+( [^>\n]*)?> ";
 
 fn run(name: &str) {
+    let expected = scripts().join(format!("{name}.out"));
+    text::golden(&expected, &shown(name, None));
+    let below = |transcript: &str| transcript.split_once('\n').expect("a first line").1.to_owned();
+    let expected = below(&std::fs::read_to_string(expected).expect("what was shown in memory"));
+    for place in Place::everywhere().filter(|place| place.name != "memory") {
+        let shown = below(&shown(name, Some(&place)));
+        assert!(shown == expected, "{name} on {}:\n{shown}", place.name);
+    }
+}
+
+/// What the terminal shows, in memory or at a place.
+fn shown(name: &str, place: Option<&Place>) -> String {
     let script = std::fs::read_to_string(scripts().join(format!("{name}.in"))).expect("a script");
     let mut lines = script.lines();
-    let args: Vec<String> =
-        lines.next().expect("a command line").split_whitespace().map(str::to_owned).collect();
-    let mut session = spawn(&args, "dumb");
+    let args = lines.next().expect("a command line").split_whitespace().map(str::to_owned);
+    let args: Vec<String> = args.chain(place.map(|place| place.address.clone())).collect();
+    let mut session = spawn(&args, "dumb", place.map_or(&[], |place| &place.settings));
     let mut shown = prompted(&mut session);
     let mut entry = String::new();
     for line in lines {
@@ -55,7 +70,7 @@ fn run(name: &str) {
     }
     session.send_line(".quit").expect("a line that is taken");
     shown += &session.exp_eof().expect("an end");
-    text::golden(&scripts().join(format!("{name}.out")), &utf8(&shown).replace('\r', ""));
+    utf8(&shown).replace('\r', "")
 }
 
 /// What is shown up to the next prompt, the prompt included.
@@ -90,7 +105,7 @@ fn keys(session: &mut PtySession, keys: &str) {
 
 #[test]
 fn line_editing_multi_line_completion_and_interrupt() {
-    let mut session = spawn(&["--sample".into(), "git-small".into()], "xterm");
+    let mut session = spawn(&["--sample".into(), "git-small".into()], "xterm", &[]);
     session.exp_string("> ").expect("a prompt");
     keys(&mut session, "[:find (count ?f) .\r");
     keys(&mut session, ":where [?f :file/pa\t");

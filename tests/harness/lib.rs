@@ -7,7 +7,9 @@
 pub mod binary;
 pub mod conformance;
 pub mod data;
+pub mod engines;
 pub mod http;
+pub mod process;
 mod random;
 pub mod request;
 mod shown;

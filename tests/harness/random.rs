@@ -34,6 +34,12 @@ impl Random {
         self.below(below)
     }
 
+    /// One of a list, to be changed.
+    pub fn of_mut<'t, T>(&mut self, list: &'t mut [T]) -> &'t mut T {
+        let at = self.below(list.len());
+        &mut list[at]
+    }
+
     /// One of a list.
     pub fn of<'t, T>(&mut self, list: &'t [T]) -> &'t T {
         &list[self.below(list.len())]
