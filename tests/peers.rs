@@ -19,8 +19,9 @@ const QUESTIONS: [&str; 5] = [
     "{:query [:find ?l (count ?b) :where [?b :boat/length ?l]]}",
 ];
 
-/// What has nothing to do with questions: who reads these counts, and a peer's feed, which waits for news.
-const ASIDE: [&str; 2] = ["/metrics", "/v1/db/{db}/feed"];
+/// What has nothing to do with questions: who reads these counts, a peer's feed, which waits for news, and its look at the
+/// catalog, every second at most, for databases that were dropped.
+const ASIDE: [&str; 3] = ["/metrics", "/v1/db/{db}/feed", "/v1/storage/slots/{kind}"];
 
 /// How many requests of each kind a server has answered.
 fn answered(server: &Process) -> BTreeMap<String, u64> {
