@@ -51,7 +51,10 @@ fn families(text: &str) -> BTreeMap<String, (String, Vec<(String, f64)>)> {
 
 #[test]
 fn counts_tell_what_was_done() {
-    let site = films_with(ServerOptions { writes: 1, ..ServerOptions::default() });
+    // No job comes in between, whatever the usual threshold is: what is in memory is known.
+    let late = annals::Options { novelty_datoms: 1_000_000, ..annals::Options::default() };
+    let store = annals::connect_with("mem:", late).unwrap();
+    let site = films_in(store, ServerOptions { writes: 1, ..ServerOptions::default() });
     let before = site.get("/metrics").ok();
     assert!(
         before.header("content-type").starts_with("application/openmetrics-text"),
@@ -90,9 +93,7 @@ fn counts_tell_what_was_done() {
     let of_main =
         |name: &str| value(&format!("annals_{name}{{db=\"main\"}}")).unwrap_or_else(|| panic!("{name}"));
     assert_eq!((of_main("database_basis_t"), of_main("database_transactions_total")), (6.0, 6.0));
-    // In memory or at rest, by when jobs run.
-    assert!(of_main("novelty_bytes") + of_main("index_bytes") > 0.0);
-    assert!(of_main("novelty_rows") >= 0.0 && of_main("index_job_running") <= 1.0);
+    assert!(of_main("novelty_rows") > 10.0 && of_main("novelty_bytes") > 0.0);
     for zero in ["index_jobs_failed_total", "index_stalls_total", "transactions_parked", "transactor_queue"] {
         assert_eq!(of_main(zero), 0.0, "{zero}");
     }

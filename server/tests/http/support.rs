@@ -80,7 +80,12 @@ pub(crate) fn films() -> Site {
 }
 
 pub(crate) fn films_with(options: ServerOptions) -> Site {
-    let site = site_with(options);
+    films_in(annals::connect("mem:").unwrap(), options)
+}
+
+/// The same in a storage that was opened as it is wanted.
+pub(crate) fn films_in(store: annals::Store, options: ServerOptions) -> Site {
+    let site = site_over(store, options);
     let conn = site.store.database("main").unwrap();
     for tx in [SCHEMA, FILMS, CORRECTION] {
         conn.transact(tx).unwrap();
