@@ -260,7 +260,13 @@ impl Proxy {
                 let clone = |stream: &TcpStream| stream.try_clone().expect("a handle");
                 known.lock().expect("nobody panics holding it").extend([clone(&client), clone(&server)]);
                 for (mut from, mut to) in [(clone(&client), clone(&server)), (server, client)] {
-                    thread::spawn(move || std::io::copy(&mut from, &mut to));
+                    thread::spawn(move || {
+                        // However it ends, both sides must hear of it: a handle that is kept holds them open.
+                        let _ = std::io::copy(&mut from, &mut to);
+                        for stream in [from, to] {
+                            let _ = stream.shutdown(std::net::Shutdown::Both);
+                        }
+                    });
                 }
             }
         });
