@@ -26,7 +26,7 @@ use std::sync::Arc;
 pub(crate) use self::closed::{ClosedLeaves, Wanted};
 pub(crate) use self::few::Held;
 pub use self::known::{Extent, RestStats};
-pub(crate) use self::pages::Pages;
+pub(crate) use self::pages::{Page, Pages};
 
 use self::recent::Recent;
 use crate::backend::settle as outcome;

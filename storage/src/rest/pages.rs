@@ -92,7 +92,22 @@ pub(crate) struct Pages<'r> {
 impl Inner {
     /// The pages that may have rows that a lead leads to.
     pub(crate) fn pages(&self, order: Order, lead: &Lead<'_>, when: When) -> Result<Pages<'_>> {
-        let bounds = Bounds::of(lead, order, Shape::Open);
+        self.pages_within(order, Bounds::of(lead, order, Shape::Open), when)
+    }
+
+    /// The same, from where the rows of another lead begin.
+    pub(crate) fn pages_from(
+        &self,
+        order: Order,
+        lead: &Lead<'_>,
+        start: &Lead<'_>,
+        when: When,
+    ) -> Result<Pages<'_>> {
+        let low = Bounds::of(start, order, Shape::Open).low;
+        self.pages_within(order, Bounds { low, ..Bounds::of(lead, order, Shape::Open) }, when)
+    }
+
+    fn pages_within(&self, order: Order, bounds: Bounds, when: When) -> Result<Pages<'_>> {
         let tiers = &self.root.tiers[order as usize];
         let none = Tree::default();
         let mut oldest = Walk::new(&self.nodes, tiers.first().map_or(&none, |tier| &tier.open), &bounds)?;

@@ -13,6 +13,7 @@
 mod access;
 mod back;
 mod branch;
+mod each;
 mod emit;
 mod era;
 mod ordered;

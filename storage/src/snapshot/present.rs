@@ -8,7 +8,7 @@ use super::access::Path;
 use super::emit::{Emit, Flow};
 use super::era::Era;
 use crate::error::Result;
-use crate::rest::{Held, Inner};
+use crate::rest::{Held, Inner, Page};
 use crate::run::Run;
 use crate::run::lanes::{Lane, Role, settle};
 
@@ -86,7 +86,8 @@ pub(super) fn in_order(era: &Era<'_>, path: &Path<'_>, emit: &mut Emit<'_>) -> F
     }
 }
 
-fn merged(era: &Era<'_>, path: &Path<'_>, lanes: Vec<Lane<'_>>, emit: &mut Emit<'_>) -> Flow {
+/// Hands on the rows of some lanes as one sorted stream.
+pub(super) fn merged(era: &Era<'_>, path: &Path<'_>, lanes: Vec<Lane<'_>>, emit: &mut Emit<'_>) -> Flow {
     match &lanes[..] {
         [] => Ok(()),
         [one] if one.role == Role::Dead => Ok(()),
@@ -114,19 +115,29 @@ fn over_rest<'n>(
         if lane.rows.is_empty() {
             continue;
         }
-        let last = lane.rows.end - 1;
-        let mut lanes: Vec<Lane<'_>> =
-            novel.iter_mut().filter_map(|lane| lane.up_to(&page.run, last)).collect();
-        if lanes.is_empty() {
-            emit.expect_few(false);
-            emit.open(&lane, lane.rows.clone(), &path.open, era)?;
-        } else {
-            lanes.push(lane);
-            merged(era, path, lanes, emit)?;
-        }
+        over_page(era, path, &page, lane, &mut novel, emit)?;
     }
     novel.retain(|lane| !lane.rows.is_empty());
     merged(era, path, novel, emit)
+}
+
+/// Hands on some rows of a page with those of novelty up to its last; there is a row.
+pub(super) fn over_page<'n>(
+    era: &Era<'_>,
+    path: &Path<'_>,
+    page: &Page,
+    lane: Lane<'_>,
+    novel: &mut [Lane<'n>],
+    emit: &mut Emit<'_>,
+) -> Flow {
+    let last = lane.rows.end - 1;
+    let mut lanes: Vec<Lane<'_>> = novel.iter_mut().filter_map(|lane| lane.up_to(&page.run, last)).collect();
+    if lanes.is_empty() {
+        emit.expect_few(false);
+        return emit.open(&lane, lane.rows.clone(), &path.open, era);
+    }
+    lanes.push(lane);
+    merged(era, path, lanes, emit)
 }
 
 /// How many open rows a path leads to, and whether tombstones could be taken into account exactly.
