@@ -462,6 +462,19 @@ impl Source for Db {
         Ok(self.filtered(sink, |sink| self.basis.snapshot.scan(&self.view, pattern, sink))?)
     }
 
+    fn scan_each(
+        &self,
+        a: Option<AttrId>,
+        entities: &[u64],
+        sink: &mut dyn FnMut(&Batch<'_>) -> Flow,
+    ) -> annals_query::Result<bool> {
+        if let Some(trouble) = &self.trouble {
+            return Err(trouble.clone().into());
+        }
+        // A filter of the program is shown no facts but those that are asked for.
+        Ok(self.filters.is_none() && self.basis.snapshot.scan_each(&self.view, a, entities, sink)?)
+    }
+
     fn count(&self, pattern: &Pattern<'_>) -> annals_query::Result<u64> {
         if let Some(trouble) = &self.trouble {
             return Err(trouble.clone().into());
@@ -487,6 +500,10 @@ impl Source for Db {
 
     fn attributes(&self) -> Vec<&Attribute> {
         self.basis.schema.attrs().map(|attr| &attr.public).collect()
+    }
+
+    fn has_components(&self) -> bool {
+        self.basis.schema.has_components()
     }
 
     fn entid(&self, ident: &Keyword) -> Option<EntityId> {

@@ -9,7 +9,7 @@ use annals_query::functions::Functions;
 use annals_query::functions::of_log::datom_edn;
 use annals_query::inputs::Inputs;
 use annals_query::plan::explain::{Explain, Reads};
-use annals_query::{Answer, Budget, Prepared, QueryArg, parse, pull};
+use annals_query::{Answer, Budget, Prepared, QueryArg, pull};
 use annals_storage::datom::{Datom, EntityId};
 use serde::de::DeserializeOwned;
 
@@ -350,7 +350,7 @@ impl Db {
         pattern: &str,
         entities: impl IntoIterator<Item = EntityName>,
     ) -> Result<Vec<Edn>> {
-        let pattern = parse::pull(&edn::read_one(pattern)?)?;
+        let pattern = self.basis().home.queries.pattern(pattern)?;
         let named = entities.into_iter().map(|name| self.entid(name));
         let named: Vec<Option<EntityId>> = named.collect::<Result<_>>()?;
         let found: Vec<EntityId> = named.iter().flatten().copied().collect();

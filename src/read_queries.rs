@@ -1,4 +1,4 @@
-//! Queries that were read, by their text: the same text asked again is neither read nor checked again.
+//! Queries and pull patterns that were read, by their text: the same text asked again is neither read nor checked again.
 //!
 //! A store has one of these for all of its databases, for what a query is does not depend on facts: names are looked up
 //! when it is asked. With it come the plans that are kept of it, each for the counts and kinds of inputs it was made for.
@@ -7,10 +7,11 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use annals_query::Prepared;
+use annals_query::ast::PullPattern;
 use annals_query::plan::kept::PlanCounts;
+use annals_query::{Prepared, edn, parse};
 
 use crate::error::Result;
 
@@ -20,10 +21,11 @@ const TEXT_BYTES: usize = 1 << 18;
 /// What a query counts as beside its text, so that short ones are bounded too.
 const QUERY_BYTES: usize = 256;
 
-/// Queries by text.
+/// Queries and pull patterns by text.
 #[derive(Debug, Default)]
 pub(crate) struct ReadQueries {
-    generations: Mutex<Generations>,
+    queries: Mutex<Generations<Prepared>>,
+    patterns: Mutex<Generations<PullPattern>>,
     hits: AtomicU64,
     misses: AtomicU64,
     plans: Arc<PlanCounts>,
@@ -42,10 +44,10 @@ pub struct QueryCacheStats {
     pub plans_made: u64,
 }
 
-#[derive(Debug, Default)]
-struct Generations {
-    young: HashMap<Arc<str>, Arc<Prepared>>,
-    old: HashMap<Arc<str>, Arc<Prepared>>,
+#[derive(Debug)]
+struct Generations<R> {
+    young: HashMap<Arc<str>, Arc<R>>,
+    old: HashMap<Arc<str>, Arc<R>>,
     /// The bytes of the young.
     bytes: usize,
 }
@@ -53,14 +55,24 @@ struct Generations {
 impl ReadQueries {
     /// The query of a text.
     pub(crate) fn read(&self, text: &str) -> Result<Arc<Prepared>> {
-        if let Some(query) = self.lock().find(text) {
+        if let Some(query) = lock(&self.queries).find(text) {
             self.hits.fetch_add(1, Ordering::Relaxed);
             return Ok(query);
         }
         self.misses.fetch_add(1, Ordering::Relaxed);
         let query = Arc::new(Prepared::new(text)?.counted(Arc::clone(&self.plans)));
-        self.lock().keep(text.into(), &query);
+        lock(&self.queries).keep(text.into(), &query);
         Ok(query)
+    }
+
+    /// The pull pattern of a text.
+    pub(crate) fn pattern(&self, text: &str) -> Result<Arc<PullPattern>> {
+        if let Some(pattern) = lock(&self.patterns).find(text) {
+            return Ok(pattern);
+        }
+        let pattern = Arc::new(parse::pull(&edn::read_one(text)?)?);
+        lock(&self.patterns).keep(text.into(), &pattern);
+        Ok(pattern)
     }
 
     /// How often queries and plans were there, and how often not.
@@ -72,23 +84,29 @@ impl ReadQueries {
             plans_made: self.plans.made(),
         }
     }
+}
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Generations> {
-        self.generations.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<R>(generations: &Mutex<Generations<R>>) -> MutexGuard<'_, Generations<R>> {
+    generations.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl<R> Default for Generations<R> {
+    fn default() -> Generations<R> {
+        Generations { young: HashMap::new(), old: HashMap::new(), bytes: 0 }
     }
 }
 
-impl Generations {
-    fn find(&mut self, text: &str) -> Option<Arc<Prepared>> {
-        if let Some(query) = self.young.get(text) {
-            return Some(Arc::clone(query));
+impl<R> Generations<R> {
+    fn find(&mut self, text: &str) -> Option<Arc<R>> {
+        if let Some(read) = self.young.get(text) {
+            return Some(Arc::clone(read));
         }
-        let (text, query) = self.old.remove_entry(text)?;
-        self.keep(text, &query);
-        Some(query)
+        let (text, read) = self.old.remove_entry(text)?;
+        self.keep(text, &read);
+        Some(read)
     }
 
-    fn keep(&mut self, text: Arc<str>, query: &Arc<Prepared>) {
+    fn keep(&mut self, text: Arc<str>, read: &Arc<R>) {
         let bytes = text.len() + QUERY_BYTES;
         if bytes > TEXT_BYTES {
             return;
@@ -98,7 +116,7 @@ impl Generations {
             self.bytes = 0;
         }
         self.bytes += bytes;
-        self.young.insert(text, Arc::clone(query));
+        self.young.insert(text, Arc::clone(read));
     }
 }
 
@@ -121,7 +139,7 @@ mod tests {
                 assert!(Arc::ptr_eq(&first, &queries.read(&text(0)).unwrap()));
             }
         }
-        let held = queries.lock();
+        let held = lock(&queries.queries);
         assert!(held.young.len() + held.old.len() <= 2 * most);
         drop(held);
         let before = queries.counts();
@@ -138,6 +156,16 @@ mod tests {
             queries.read(&long).unwrap();
         }
         assert_eq!((queries.counts().hits, queries.counts().misses), (0, 4));
-        assert!(queries.lock().young.is_empty());
+        assert!(lock(&queries.queries).young.is_empty());
+        assert!(queries.pattern("[:a").is_err());
+        assert!(lock(&queries.patterns).young.is_empty());
+    }
+
+    #[test]
+    fn a_pattern_is_read_once() {
+        let queries = ReadQueries::default();
+        let first = queries.pattern("[*]").unwrap();
+        assert!(Arc::ptr_eq(&first, &queries.pattern("[*]").unwrap()));
+        assert!(!Arc::ptr_eq(&first, &queries.pattern("[:db/id]").unwrap()));
     }
 }

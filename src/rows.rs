@@ -14,20 +14,26 @@ use crate::error::{Error, Result};
 
 /// The rows of an answer, each as an `R`; an answer of one column, row or value is read as the rows it has.
 pub(crate) fn rows_as<R: DeserializeOwned>(answer: Answer) -> Result<Vec<R>> {
-    let (columns, rows): (Vec<String>, Vec<Vec<Edn>>) = match answer {
-        Answer::Relation(rows) => (rows.columns().to_vec(), rows.into_rows()),
-        Answer::Collection(values) => (Vec::new(), values.into_iter().map(|v| vec![v]).collect()),
-        Answer::Tuple(row) => (Vec::new(), row.into_iter().collect()),
-        Answer::Scalar(value) => (Vec::new(), value.into_iter().map(|v| vec![v]).collect()),
-    };
-    let names: Vec<String> = columns.iter().map(|column| field_name(column)).collect();
-    let read = |(number, row): (usize, &Vec<Edn>)| {
-        R::deserialize(Row { names: &names, cells: row }).map_err(|misfit| {
+    match &answer {
+        Answer::Relation(rows) => {
+            let names: Vec<String> = rows.columns().iter().map(|column| field_name(column)).collect();
+            read(&names, rows.iter())
+        }
+        Answer::Collection(values) => read(&[], values.iter().map(std::slice::from_ref)),
+        Answer::Tuple(row) => read(&[], row.iter().map(Vec::as_slice)),
+        Answer::Scalar(value) => read(&[], value.iter().map(std::slice::from_ref)),
+    }
+}
+
+/// The rows with these names of their columns.
+fn read<'r, R: DeserializeOwned>(names: &[String], rows: impl Iterator<Item = &'r [Edn]>) -> Result<Vec<R>> {
+    let read = |(number, cells): (usize, &'r [Edn])| {
+        R::deserialize(Row { names, cells }).map_err(|misfit| {
             let message = format!("row {number} cannot be read: {misfit}");
-            Error::incorrect("db.error/row-type", message).with_data("db.error/row", row.clone())
+            Error::incorrect("db.error/row-type", message).with_data("db.error/row", cells.to_vec())
         })
     };
-    rows.iter().enumerate().map(read).collect()
+    rows.enumerate().map(read).collect()
 }
 
 /// The field a column fills: `?first-name` is `first_name`.

@@ -21,18 +21,31 @@ pub enum Answer {
 }
 
 /// Rows with named columns: in the order asked for, in no promised one if none was.
+///
+/// All values lie one after the other in one piece of memory, row by row; there is at least one column.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Rows {
     columns: Arc<[String]>,
     keys: Option<Arc<[Edn]>>,
-    rows: Vec<Vec<Edn>>,
+    values: Vec<Edn>,
     cursor: Option<Cursor>,
 }
 
 impl Rows {
-    /// These rows under these column names.
+    /// These rows under these column names; each has a value for each of them.
     pub fn new(columns: Vec<String>, rows: Vec<Vec<Edn>>) -> Rows {
-        Rows { columns: columns.into(), keys: None, rows, cursor: None }
+        let mut values = Vec::with_capacity(rows.len() * columns.len());
+        for row in rows {
+            debug_assert_eq!(row.len(), columns.len(), "a row has a value for every column");
+            values.extend(row);
+        }
+        Rows::of_values(columns, values)
+    }
+
+    /// Rows whose values come one after the other, row by row.
+    pub fn of_values(columns: Vec<String>, values: Vec<Edn>) -> Rows {
+        debug_assert!(values.len().is_multiple_of(columns.len().max(1)), "whole rows");
+        Rows { columns: columns.into(), keys: None, values, cursor: None }
     }
 
     /// The same rows, to be handed out as maps with these names as keys.
@@ -77,22 +90,28 @@ impl Rows {
 
     /// How many rows.
     pub fn len(&self) -> usize {
-        self.rows.len()
+        self.values.len() / self.width()
     }
 
     /// True if there is no row.
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
+        self.values.is_empty()
     }
 
     /// The rows.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &[Edn]> {
-        self.rows.iter().map(Vec::as_slice)
+        self.values.chunks_exact(self.width())
     }
 
-    /// The rows, owned.
+    /// The rows, owned, each by itself.
     pub fn into_rows(self) -> Vec<Vec<Edn>> {
-        self.rows
+        let (width, count) = (self.width(), self.len());
+        let mut values = self.values.into_iter();
+        (0..count).map(|_| values.by_ref().take(width).collect()).collect()
+    }
+
+    fn width(&self) -> usize {
+        self.columns.len().max(1)
     }
 }
 
@@ -116,7 +135,7 @@ impl Answer {
                     Some(keys) => Edn::Map(keys.iter().cloned().zip(row).collect::<BTreeMap<_, _>>()),
                     None => Edn::Vector(row),
                 };
-                Edn::Vector(rows.rows.into_iter().map(row).collect())
+                Edn::Vector(rows.into_rows().into_iter().map(row).collect())
             }
             Answer::Collection(values) => Edn::Vector(values),
             Answer::Tuple(row) => row.map_or(Edn::Nil, Edn::Vector),

@@ -1,7 +1,7 @@
 //! The shape of an answer: from rows of bindings to what `:find` asked for.
 //!
 //! ```text
-//!   rows over basis(query)  --group-->  rows over the find elements  --page-->  the rows wanted  --finish-->  Answer
+//!   cells over basis(query) --group-->  rows over the find elements  --page-->  the rows wanted  --finish-->  Answer
 //!        a set                          computed, `:having` holds              ordered, cut             pulled, named
 //! ```
 //!
@@ -9,12 +9,15 @@
 //! entity is a number until the last step, so that only what is handed out is pulled. A tuple or scalar takes the first
 //! row in its order: without `:order-by` any would do, but one question has one answer.
 
+pub mod cells;
 pub mod group;
 pub mod order;
 pub mod own;
 pub mod page;
 
 mod compute;
+mod fold;
+mod number;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -27,7 +30,9 @@ use crate::edn::Edn;
 use crate::error::{Error, Result};
 use crate::inputs::Inputs;
 use crate::pull;
+use crate::run::answer::row_bytes;
 use crate::run::budget::Meter;
+use cells::Cells;
 use page::Taken;
 
 /// The variables that decide the answer, each once: those of `:find` in order, then those of `:having` and `:with`.
@@ -57,10 +62,39 @@ pub fn grouping_vars(query: &Query) -> Vec<&Var> {
     of_elements.collect()
 }
 
-/// The answer made of a set of rows over [`basis`].
-pub fn shape(query: &Query, inputs: &Inputs, rows: Vec<Vec<Edn>>, meter: &Meter) -> Result<Answer> {
-    let rows = group::group(query, inputs.functions(), rows, meter)?;
+/// The answer made of distinct rows over [`basis`].
+pub fn shape(query: &Query, inputs: &Inputs, cells: Cells, meter: &Meter) -> Result<Answer> {
+    if is_as_found(query) {
+        let values = cells.values(meter)?;
+        return Ok(match &query.find {
+            Find::Relation(elements) => relation(query, Rows::of_values(titles(elements), values)),
+            _ => Answer::Collection(values),
+        });
+    }
+    let rows = group::group(query, inputs.functions(), cells, meter)?;
+    let _held = meter.hold(rows.len().saturating_mul(row_bytes(query.find.elements().len())))?;
     finish(query, inputs, page::take(query, inputs, rows, meter)?, meter)
+}
+
+/// True if what is found is the answer: all rows or values, as they are.
+fn is_as_found(query: &Query) -> bool {
+    let page = &query.page;
+    let has_page =
+        !page.order_by.is_empty() || page.limit.is_some() || page.offset.is_some() || page.after.is_some();
+    let pulls = query.find.elements().iter().any(|element| matches!(element, Element::Pull { .. }));
+    let is_many = matches!(query.find, Find::Relation(_) | Find::Collection(_));
+    is_many && !has_page && !pulls && group::is_plain(query)
+}
+
+fn titles(elements: &[Element]) -> Vec<String> {
+    elements.iter().map(ToString::to_string).collect()
+}
+
+fn relation(query: &Query, rows: Rows) -> Answer {
+    Answer::Relation(match &query.keys {
+        Some(keys) => rows.keyed(keys.kind, &keys.names),
+        None => rows,
+    })
 }
 
 /// The answer made of the rows wanted: pulls, names.
@@ -75,14 +109,7 @@ pub fn finish(query: &Query, inputs: &Inputs, taken: Taken, meter: &Meter) -> Re
     }
     let mut rows = rows.into_iter();
     Ok(match &query.find {
-        Find::Relation(_) => {
-            let titles = elements.iter().map(ToString::to_string).collect();
-            let rows = Rows::new(titles, rows.collect()).ending_at(cursor);
-            Answer::Relation(match &query.keys {
-                Some(keys) => rows.keyed(keys.kind, &keys.names),
-                None => rows,
-            })
-        }
+        Find::Relation(_) => relation(query, Rows::new(titles(elements), rows.collect()).ending_at(cursor)),
         Find::Collection(_) => Answer::Collection(rows.flatten().collect()),
         Find::Tuple(_) => Answer::Tuple(rows.next()),
         Find::Scalar(_) => Answer::Scalar(rows.flatten().next()),

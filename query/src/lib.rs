@@ -40,6 +40,7 @@ use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
+use find::cells::Cells;
 use inputs::Inputs;
 use plan::PlanOptions;
 use plan::explain::Explain;
@@ -99,10 +100,10 @@ pub(crate) fn told(
     let running = meter.now();
     let mut run = Run::new(inputs, &mut pool, &meter, options);
     run.timed = true;
-    let rows = run.answer(&plan)?;
+    let table = run.answer(&plan)?;
     let told = Explain {
         lines: plan::explain::lines(&plan.block, &plan.names, &run),
-        rows: rows.len() as u64,
+        rows: table.rows as u64,
         seeks: run.seeks,
         search: plan.search.name(),
         planning,
@@ -111,9 +112,7 @@ pub(crate) fn told(
     };
     drop(run);
     let shaping = meter.now();
-    let held = meter.hold(rows.len().saturating_mul(run::answer::row_bytes(plan.basis.len())))?;
-    drop(find::shape(query, inputs, rows, &meter)?);
-    drop(held);
+    drop(find::shape(query, inputs, Cells::new(table, plan.basis, pool), &meter)?);
     Ok(Explain { shaping: since(shaping), bytes: meter.most_bytes(), ..told })
 }
 
@@ -161,10 +160,8 @@ pub(crate) fn answer(
     let meter = &meter.within(find::page::timeout(query, inputs)?);
     let mut pool = Pool::default();
     let plan = plan::plan(query, inputs, &mut pool, options, plans, meter)?;
-    let rows = Run::new(inputs, &mut pool, meter, options).answer(&plan)?;
-    let _held = meter.hold(rows.len().saturating_mul(run::answer::row_bytes(plan.basis.len())))?;
-    drop(pool);
-    let answer = find::shape(query, inputs, rows, meter)?;
+    let table = Run::new(inputs, &mut pool, meter, options).answer(&plan)?;
+    let answer = find::shape(query, inputs, Cells::new(table, plan.basis, pool), meter)?;
     if query.verify {
         verify::against_naive(query, inputs, &answer, meter)?;
     }

@@ -47,6 +47,19 @@ pub trait Source: Send + Sync {
     /// Hands every fact the pattern asks for to `sink`, batch by batch, until it breaks.
     fn scan(&self, pattern: &Pattern<'_>, sink: &mut dyn FnMut(&Batch<'_>) -> Flow) -> Result<()>;
 
+    /// Hands on the facts that some entities have, of an attribute or of all, sorted by entity, attribute and value, in one
+    /// pass; facts of other entities may be among them. The entities must ascend. False, and nothing is handed on, if
+    /// there is no such pass here.
+    fn scan_each(
+        &self,
+        a: Option<AttrId>,
+        entities: &[u64],
+        sink: &mut dyn FnMut(&Batch<'_>) -> Flow,
+    ) -> Result<bool> {
+        let _ = (a, entities, sink);
+        Ok(false)
+    }
+
     /// How many facts a scan would hand on. A guess for planning (exact where it is cheap); never changes an answer.
     fn count(&self, pattern: &Pattern<'_>) -> Result<u64>;
 
@@ -70,6 +83,11 @@ pub trait Source: Send + Sync {
 
     /// Every attribute.
     fn attributes(&self) -> Vec<&Attribute>;
+
+    /// True if some attribute leads to components.
+    fn has_components(&self) -> bool {
+        self.attributes().iter().any(|attribute| attribute.component)
+    }
 
     /// The entity with this ident.
     fn entid(&self, ident: &Keyword) -> Option<EntityId>;

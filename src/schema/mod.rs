@@ -101,6 +101,7 @@ pub(crate) struct Schema {
 struct Attrs {
     by_id: Vec<Option<Attr>>,
     refs: Vec<AttrId>,
+    components: bool,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -211,6 +212,11 @@ impl Schema {
         &self.attrs.refs
     }
 
+    /// True if some attribute leads to components.
+    pub(crate) fn has_components(&self) -> bool {
+        self.attrs.components
+    }
+
     /// The composites whose older entities have no tuples yet.
     pub(crate) fn filling(&self) -> impl Iterator<Item = &Attr> {
         self.attrs().filter(|attr| attr.filling)
@@ -272,6 +278,7 @@ impl Attrs {
             attr.composites = members.iter().filter(|(member, _)| *member == id).map(|(_, of)| *of).collect();
         }
         self.refs = self.by_id.iter().flatten().filter(|attr| attr.tag() == Tag::Ref).map(Attr::id).collect();
+        self.components = self.by_id.iter().flatten().any(|attr| attr.public.component);
     }
 }
 

@@ -9,6 +9,7 @@
 //! at least one value.
 
 mod choice;
+pub(crate) mod longs;
 pub mod sum;
 
 use std::cmp::Ordering;
@@ -168,6 +169,17 @@ pub const NAMES: [&str; 12] = [
     "variance",
 ];
 
+/// What an accumulator looks at of its values.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Needs {
+    /// How many there are.
+    Count,
+    /// Which ones there are, however often.
+    Distinct,
+    /// All of them.
+    Each,
+}
+
 /// The values of one group so far.
 #[derive(Clone, Debug)]
 pub struct Accumulator {
@@ -197,6 +209,23 @@ impl Accumulator {
                 taken: 0,
                 state: State::Own(own.clone(), before, Vec::new()),
             }),
+        }
+    }
+
+    /// What it looks at.
+    pub(crate) fn needs(&self) -> Needs {
+        match self.state {
+            State::Count(_) => Needs::Count,
+            State::Distinct(_) => Needs::Distinct,
+            _ => Needs::Each,
+        }
+    }
+
+    /// Takes so many values, if it only counts them.
+    pub(crate) fn add_count(&mut self, values: u64) {
+        if let State::Count(count) = &mut self.state {
+            *count += values;
+            self.taken += values;
         }
     }
 

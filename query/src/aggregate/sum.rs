@@ -80,6 +80,11 @@ impl Sum {
         Ok(())
     }
 
+    /// Adds the total of some integers.
+    pub(super) fn add_whole(&mut self, total: i128) {
+        self.ints += total;
+    }
+
     /// Adds another sum.
     pub fn merge(&mut self, other: Sum) -> Result<(), Refused> {
         self.ints += other.ints;

@@ -1,12 +1,13 @@
 //! Rows over the find elements, from rows over the basis: grouped, aggregated, computed, kept if `:having` holds.
 //!
 //! A group is the rows that agree on the grouping variables of `:find` and `:having`. Every aggregate of the query has
-//! a number, the same one wherever it is written again; a group has an accumulator for each. Without aggregates every
+//! a number, the same one wherever it is written again; a group has an accumulator for each, which takes a column at once. Without aggregates every
 //! row is a group of its own, so that rows whose computed values are equal stay apart. Nothing is pulled here.
 
-use std::collections::HashMap;
-
+use super::cells::Cells;
 use super::compute::Computed;
+use super::fold::fold;
+use super::number::Numbering;
 use super::{basis, grouping_vars};
 use crate::aggregate::Accumulator;
 use crate::ast::{Arg, Call, Element, Expr, Query, Var};
@@ -15,26 +16,28 @@ use crate::error::{Error, Result};
 use crate::functions::{Functions, holds};
 use crate::run::answer::row_bytes;
 use crate::run::budget::Meter;
+use crate::run::column::Column;
 
-/// Rows over the find elements, from a set of rows over [`basis`].
-pub fn group(query: &Query, own: &Functions, rows: Vec<Vec<Edn>>, meter: &Meter) -> Result<Vec<Vec<Edn>>> {
+/// Rows over the find elements, from distinct rows over [`basis`].
+pub fn group(query: &Query, own: &Functions, cells: Cells, meter: &Meter) -> Result<Vec<Vec<Edn>>> {
     if is_plain(query) {
-        return Ok(rows);
+        return cells.rows(meter);
     }
     let basis = basis(query);
     let grouping = Grouping::of(query, own, &basis, meter)?;
     if grouping.is_identity(basis.len()) {
-        return Ok(rows);
+        return cells.rows(meter);
     }
     if grouping.aggregates.is_empty() {
-        return grouping.finished(rows.into_iter().map(|row| Ok((row, Vec::new()))));
+        return grouping.finished(cells.rows(meter)?.into_iter().map(|row| Ok((row, Vec::new()))));
     }
-    let groups = grouping.groups(rows)?;
+    let groups = grouping.groups(&cells)?;
+    drop(cells);
     grouping.finished(groups.into_iter().map(|group| grouping.results(group)))
 }
 
 /// True if different variables are asked for and nothing else decides the answer: rows over the basis are the answer.
-fn is_plain(query: &Query) -> bool {
+pub(super) fn is_plain(query: &Query) -> bool {
     let elements = query.find.elements();
     let var = |element| match element {
         &Element::Pull { ref var, .. } | &Element::Expr(Expr::Var(ref var, _)) => Some(var),
@@ -72,9 +75,6 @@ enum Before<'q> {
 
 /// What a group takes beside its key, and each of its accumulators at least.
 const GROUP_BYTES: usize = 64;
-
-/// How many rows are grouped between two looks at the budget.
-const STRIDE: usize = 1024;
 
 /// The row that began a group, and its accumulators.
 type Group = (Vec<Edn>, Vec<Accumulator>);
@@ -124,30 +124,23 @@ impl<'q> Grouping<'q> {
             && self.elements.iter().enumerate().all(is_place)
     }
 
-    fn groups(&self, rows: Vec<Vec<Edn>>) -> Result<Vec<Group>> {
-        let mut numbers: HashMap<Vec<Edn>, usize> = HashMap::new();
-        let mut groups: Vec<Group> = Vec::new();
+    fn groups(&self, cells: &Cells) -> Result<Vec<Group>> {
+        if cells.is_empty() {
+            return Ok(Vec::new());
+        }
+        let keys: Vec<&Column> = self.keys.iter().map(|at| cells.column(*at)).collect();
+        let numbering = Numbering::of(&keys, cells.len(), self.meter)?;
         let group_bytes = GROUP_BYTES * (1 + self.aggregates.len()) + row_bytes(self.keys.len());
-        let mut key = Vec::with_capacity(self.keys.len());
-        for (at, row) in rows.into_iter().enumerate() {
-            if at.is_multiple_of(STRIDE) {
-                self.meter.room(groups.len(), group_bytes)?;
-            }
-            key.clear();
-            key.extend(self.keys.iter().map(|at| row[*at].clone()));
-            let number = match numbers.get(&key) {
-                Some(number) => *number,
-                None => {
-                    numbers.insert(key.clone(), groups.len());
-                    let started = self.aggregates.iter().map(|aggregated| aggregated.start(self.own, &row));
-                    groups.push((row.clone(), started.collect::<Result<_>>()?));
-                    groups.len() - 1
-                }
-            };
-            for (aggregated, accumulator) in self.aggregates.iter().zip(&mut groups[number].1) {
-                let taken = accumulator.add(&row[aggregated.of]);
-                taken.map_err(|error| error.at(aggregated.call.span))?;
-            }
+        self.meter.room(numbering.firsts.len(), group_bytes)?;
+        let begin = |row| (row, Vec::with_capacity(self.aggregates.len()));
+        let mut groups: Vec<Group> =
+            cells.some(&numbering.firsts, self.meter)?.into_iter().map(begin).collect();
+        for aggregated in &self.aggregates {
+            let started = groups.iter().map(|(row, _)| aggregated.start(self.own, row));
+            let mut accumulators = started.collect::<Result<Vec<_>>>()?;
+            fold(&mut accumulators, &numbering, &keys, cells, aggregated.of, self.meter)
+                .map_err(|error| error.at(aggregated.call.span))?;
+            groups.iter_mut().zip(accumulators).for_each(|(group, taken)| group.1.push(taken));
         }
         Ok(groups)
     }

@@ -2,13 +2,32 @@
 
 use super::*;
 use crate::fixture::edn;
+use crate::plan::{Place, VarId};
+use crate::run::batch::Table;
+use crate::run::column::ColumnBuilder;
+use crate::run::pool::Pool;
 use crate::{Budget, QueryArg, parse, q};
 
 fn shaped(query: &str, rows: &str) -> Result<Answer> {
     let query = parse::query_text(query)?;
     let Edn::Vector(rows) = edn(rows) else { panic!("{rows}") };
-    let rows = rows.iter().map(|row| row.as_seq().expect("a row").to_vec()).collect();
-    shape(&query, &Inputs::default(), rows, &Meter::default())
+    let rows: Vec<&[Edn]> = rows.iter().map(|row| row.as_seq().expect("a row")).collect();
+    shape(&query, &Inputs::default(), cells(&rows), &Meter::default())
+}
+
+/// Rows as a run finds them.
+fn cells(rows: &[&[Edn]]) -> Cells {
+    let mut pool = Pool::default();
+    let width = rows.first().map_or(0, |row| row.len());
+    let columns = (0..width).map(|at| {
+        let mut column = ColumnBuilder::default();
+        rows.iter().for_each(|row| column.push(pool.intern_edn(&row[at])));
+        column.finish()
+    });
+    let columns: Vec<_> = columns.collect();
+    let vars: Vec<VarId> = (0..width as u32).map(VarId).collect();
+    let places = vars.iter().map(|var| Place::Var(*var)).collect();
+    Cells::new(Table { vars, columns, rows: rows.len(), distinct: true }, places, pool)
 }
 
 fn check(query: &str, rows: &str, expected: &str) {

@@ -265,6 +265,8 @@ pub struct Block {
 pub enum Access {
     /// One scan for each distinct key.
     Probe,
+    /// One pass along the attribute for the entities of the rows so far, where the source has one.
+    Each,
     /// One scan over all that the constants leave, matched against the rows so far.
     Stream,
     /// One scan kept as an index, probed by the rows so far.

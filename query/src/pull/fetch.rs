@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   few entities    probe: one scan an entity, entities in ascending order
-//!   many            stream: one scan over the attribute, matched against the set
+//!   many            each: one pass that leaps to the next entity, where the source has one
+//!                   stream: one scan over the attribute, matched against the set
 //! ```
 //!
 //! What is found does not depend on the way: of each attribute of an entity the least values, ascending, no more than
@@ -13,6 +14,7 @@ use std::ops::{ControlFlow, Range};
 use annals_storage::datom::{AttrId, Batch, EntityId, Pattern, Tag, Value, ValueRef};
 
 use crate::error::Result;
+use crate::run::merge::merge;
 use crate::source::{Flow, Source};
 
 /// How many rows of a scan one seek costs.
@@ -59,12 +61,15 @@ impl Found {
 
 /// The facts of `entities`, which ascend; at most `most` for each attribute of each.
 pub(super) fn fetch(source: &dyn Source, entities: &[EntityId], way: Way<'_>, most: usize) -> Result<Found> {
+    let mut taker =
+        Taker { way, most, sorted: source.is_sorted(), rows: Vec::new(), run: 0, held: LOOSE_MAX };
+    if entities.len() > FEW && each(source, entities, way, &mut taker)? {
+        return Ok(taker.finish(entities.len()));
+    }
     let streams = entities.len() > FEW && {
         let facts = source.count(&way.of_all())?;
         facts < SEEK.saturating_mul(entities.len() as u64)
     };
-    let mut taker =
-        Taker { way, most, sorted: source.is_sorted(), rows: Vec::new(), run: 0, held: LOOSE_MAX };
     if streams {
         let mut places = Places { entities, at: 0 };
         source.scan(&way.of_all(), &mut |batch| {
@@ -81,6 +86,24 @@ pub(super) fn fetch(source: &dyn Source, entities: &[EntityId], way: Way<'_>, mo
         }
     }
     Ok(taker.finish(entities.len()))
+}
+
+/// Takes what all entities have in one pass; false if there is no such pass.
+fn each(source: &dyn Source, entities: &[EntityId], way: Way<'_>, taker: &mut Taker<'_>) -> Result<bool> {
+    let a = match way {
+        Way::Forward(a) => Some(a),
+        Way::All(_) => None,
+        Way::Back(_) => return Ok(false),
+    };
+    let wanted: Vec<u64> = entities.iter().map(|e| e.0).collect();
+    let places: Vec<i64> = entities.iter().map(|e| e.0 as i64).collect();
+    let mut cursor = 0;
+    source.scan_each(a, &wanted, &mut |batch| {
+        merge(&places, &mut cursor, batch, &mut |row, slot| {
+            taker.take(slot as usize, batch, row as usize);
+        });
+        ControlFlow::Continue(())
+    })
 }
 
 impl Way<'_> {
@@ -214,12 +237,28 @@ mod tests {
     use crate::source::Attribute;
     use annals_storage::datom::Keyword;
 
-    /// Facts that pretend to be so many, or so few, that a way is chosen.
+    /// Facts that pretend to be so many, or so few, that a way is chosen; or that offer one pass for all.
     struct Counted(Facts, u64);
+
+    /// What facts that offer one pass are counted as.
+    const EACH: u64 = 1;
 
     impl Source for Counted {
         fn scan(&self, pattern: &Pattern<'_>, sink: &mut dyn FnMut(&Batch<'_>) -> Flow) -> Result<()> {
             self.0.scan(pattern, sink)
+        }
+
+        fn scan_each(
+            &self,
+            a: Option<AttrId>,
+            entities: &[u64],
+            sink: &mut dyn FnMut(&Batch<'_>) -> Flow,
+        ) -> Result<bool> {
+            if self.1 == EACH {
+                let facts = |e: &u64| Pattern { a, ..Pattern::entity(EntityId(*e)) };
+                entities.iter().try_for_each(|e| self.0.scan(&facts(e), sink))?;
+            }
+            Ok(self.1 == EACH)
         }
 
         fn count(&self, _: &Pattern<'_>) -> Result<u64> {
@@ -255,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn both_ways_find_the_same_least_values_whatever_order_they_come_in() {
+    fn all_ways_find_the_same_least_values_whatever_order_they_come_in() {
         let mut build = Build::default().attr("x/n", Tag::Long, "many").attr("x/ref", Tag::Ref, "many").tx();
         for n in (0..40).rev() {
             build = build.add(n, "x/n", (0..n as i64 % 5).rev().map(Value::Long));
@@ -271,6 +310,7 @@ mod tests {
                 let probed = found(&Counted(build.history(), u64::MAX), &entities, way, most);
                 let streamed = found(&Counted(build.history(), 0), &entities, way, most);
                 assert_eq!(probed, streamed);
+                assert_eq!(probed, found(&Counted(build.history(), EACH), &entities, way, most));
                 assert!(probed.iter().flatten().count() > 5);
                 for rows in probed {
                     assert!(rows.is_sorted(), "{rows:?}");

@@ -78,7 +78,7 @@ impl<'s> Pattern<'s> {
         let levels =
             |spec: &Spec<'_>| if let Sub::Again(Some(levels)) = spec.sub { levels } else { u64::MAX };
         let levels = specs.iter().map(levels).collect();
-        let is_shared = !wildcard || !source.attributes().iter().any(|attribute| attribute.component);
+        let is_shared = !wildcard || !source.has_components();
         Pattern { wildcard, id_key, specs, levels, is_shared }
     }
 

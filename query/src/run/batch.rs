@@ -90,6 +90,22 @@ impl Table {
         Table { vars: vars.to_vec(), columns, rows: self.rows, distinct: self.distinct && whole }
     }
 
+    /// The rows of this table, then those of another with the same variables. Distinct only if no row is in both.
+    #[must_use]
+    pub fn appended(self, more: Table) -> Table {
+        if self.rows == 0 {
+            return more;
+        }
+        let distinct = self.distinct && more.distinct;
+        let columns = self.vars.iter().zip(self.columns).map(|(var, column)| {
+            let mut builder = ColumnBuilder::default();
+            builder.append(&column, self.rows);
+            builder.append(more.column(*var), more.rows);
+            builder.finish()
+        });
+        Table { columns: columns.collect(), vars: self.vars, rows: self.rows + more.rows, distinct }
+    }
+
     /// As [`Table::gather`], looking at the budget column by column.
     pub fn gathered(&self, rows: &[u32], meter: &Meter) -> Result<Table> {
         let columns =

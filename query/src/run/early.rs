@@ -9,7 +9,8 @@
 //! stretch ends with a value, never between facts of the same value, so that all rows of the values so far are there. Where
 //! the stretches end is read off some facts, spread over all; it never changes an answer.
 
-use super::{Run, answer};
+use super::Run;
+use super::batch::Table;
 use crate::edn::Edn;
 use crate::error::Result;
 use crate::functions::total;
@@ -25,7 +26,7 @@ const FINER: usize = 4;
 
 /// At least the first rows of the answer, over the variables that decide it; none if the plan does not begin with the
 /// pattern that leads.
-pub fn rows(run: &mut Run<'_>, plan: &Plan, lead: &Lead) -> Result<Option<Vec<Vec<Edn>>>> {
+pub fn rows(run: &mut Run<'_>, plan: &Plan, lead: &Lead) -> Result<Option<Table>> {
     let Some(Op::Match(first)) = plan.block.steps.first().map(|step| &step.op) else { return Ok(None) };
     if first.places[2] != Place::Var(lead.var) || plan.start.rows != 1 || !plan.start.vars.is_empty() {
         return Ok(None);
@@ -40,7 +41,7 @@ pub fn rows(run: &mut Run<'_>, plan: &Plan, lead: &Lead) -> Result<Option<Vec<Ve
         };
     }
     let ends = ends(run, &whole, lead)?;
-    let mut found: Vec<Vec<Edn>> = Vec::new();
+    let mut found = Table::empty(&plan.block.out);
     let mut enough = 0;
     let mut from = None;
     let (mut at, mut length) = (0, 1);
@@ -54,16 +55,27 @@ pub fn rows(run: &mut Run<'_>, plan: &Plan, lead: &Lead) -> Result<Option<Vec<Ve
         stretch.high = tighter(run, stretch.high, high, false);
         let table =
             run.block(&narrowed(&plan.block, stretch), plan.start.clone())?.deduplicated(run.meter)?;
-        run.meter.check(found.len() + table.rows)?;
-        let rows = answer::rows(&table, &plan.basis, run.pool, run.meter)?;
-        enough += rows.iter().filter(|row| is_beyond(&row[lead.at], lead)).count();
-        found.extend(rows);
+        run.meter.check(found.rows + table.rows)?;
+        enough += beyond(run, plan, lead, &table);
+        // A row has one value of the variable that leads, so no row of a stretch is one of another.
+        found = found.appended(table);
         if to.is_none() {
             break;
         }
         (from, at, length) = (to, at + length, length * 2);
     }
     Ok(Some(found))
+}
+
+/// How many rows surely come after the one that the page comes after.
+fn beyond(run: &Run<'_>, plan: &Plan, lead: &Lead, table: &Table) -> usize {
+    match plan.basis[lead.at] {
+        Place::Var(var) if lead.after.is_some() => {
+            let column = table.column(var);
+            (0..table.rows).filter(|row| is_beyond(&run.pool.edn(column.get(*row)), lead)).count()
+        }
+        _ => table.rows,
+    }
 }
 
 /// True if a row with this value surely comes after the one that the page comes after.

@@ -69,6 +69,9 @@ fn transaction_word(t: u64) -> i64 {
 /// What a fact takes beside its cells: the number of the row it belongs to.
 const ROW_BYTES: usize = 4;
 
+/// How many words of a batch are remembered with their cells.
+const KNOWN: usize = 64;
+
 /// Collects facts as columns beside the rows they belong to.
 pub struct Emitter<'b> {
     meter: &'b Meter,
@@ -127,13 +130,13 @@ impl<'b> Emitter<'b> {
 
     /// Takes every admitted fact of a batch, for one row of the table.
     pub fn take_all(&mut self, batch: &Batch<'_>, left: u32, pool: &mut Pool) -> Flow {
+        if self.checks.is_empty() {
+            self.left.resize(self.left.len() + batch.len, left);
+            return self.append(batch, Hits::All(batch.len), pool);
+        }
         let mut hits = std::mem::take(&mut self.hits);
         hits.clear();
-        if self.checks.is_empty() {
-            hits.extend(0..batch.len as u32);
-        } else {
-            hits.extend((0..batch.len as u32).filter(|row| self.admits(batch, *row as usize, pool)));
-        }
+        hits.extend((0..batch.len as u32).filter(|row| self.admits(batch, *row as usize, pool)));
         self.left.resize(self.left.len() + hits.len(), left);
         let flow = self.take(batch, &hits, pool);
         self.hits = hits;
@@ -142,6 +145,35 @@ impl<'b> Emitter<'b> {
 
     /// Takes these facts of a batch; the caller has noted the rows they belong to in `left`.
     pub fn take(&mut self, batch: &Batch<'_>, hits: &[u32], pool: &mut Pool) -> Flow {
+        // Hits mostly ascend without repeats; then as many as there are rows are all of them, if the ends are.
+        let all = hits.len() == batch.len && hits.iter().enumerate().all(|(at, row)| at == *row as usize);
+        self.append(batch, if all { Hits::All(batch.len) } else { Hits::Some(hits) }, pool)
+    }
+
+    /// Takes those of the facts that were found for rows from `start` of `left` on which agree with what was not asked.
+    pub fn take_admitted(
+        &mut self,
+        batch: &Batch<'_>,
+        hits: &mut Vec<u32>,
+        start: usize,
+        pool: &mut Pool,
+    ) -> Flow {
+        if !self.checks.is_empty() {
+            let mut kept = 0;
+            for at in 0..hits.len() {
+                if self.admits(batch, hits[at] as usize, pool) {
+                    hits[kept] = hits[at];
+                    self.left[start + kept] = self.left[start + at];
+                    kept += 1;
+                }
+            }
+            hits.truncate(kept);
+            self.left.truncate(start + kept);
+        }
+        self.take(batch, hits, pool)
+    }
+
+    fn append(&mut self, batch: &Batch<'_>, hits: Hits<'_>, pool: &mut Pool) -> Flow {
         for (place, _, builder) in &mut self.outputs {
             append(builder, *place, batch, hits, pool);
         }
@@ -186,7 +218,32 @@ fn same_value(batch: &Batch<'_>, one: usize, other: usize, row: usize, pool: &Po
     matches!((fixed(one), fixed(other)), (Some(x), Some(y)) if x == y)
 }
 
-fn append(builder: &mut ColumnBuilder, place: usize, batch: &Batch<'_>, hits: &[u32], pool: &mut Pool) {
+/// Which rows of a batch are taken.
+#[derive(Clone, Copy)]
+enum Hits<'h> {
+    /// All of so many.
+    All(usize),
+    /// These.
+    Some(&'h [u32]),
+}
+
+impl Hits<'_> {
+    fn len(self) -> usize {
+        match self {
+            Hits::All(rows) => rows,
+            Hits::Some(rows) => rows.len(),
+        }
+    }
+
+    fn for_each(self, mut take: impl FnMut(usize)) {
+        match self {
+            Hits::All(rows) => (0..rows).for_each(take),
+            Hits::Some(rows) => rows.iter().for_each(|row| take(*row as usize)),
+        }
+    }
+}
+
+fn append(builder: &mut ColumnBuilder, place: usize, batch: &Batch<'_>, hits: Hits<'_>, pool: &mut Pool) {
     match place {
         0 => extend(builder, Kind::LONG, &batch.e, hits, |e| e as i64),
         1 => extend(builder, Kind::LONG, &batch.a, hits, attribute_word),
@@ -196,7 +253,21 @@ fn append(builder: &mut ColumnBuilder, place: usize, batch: &Batch<'_>, hits: &[
             Col::Const(tag) if tag.is_fixed() => {
                 extend(builder, Kind::of(tag), &batch.v.words, hits, |word| word)
             }
-            _ => hits.iter().for_each(|row| builder.push(pool.intern(batch.v.get(*row as usize)))),
+            Col::Const(_) => {
+                // Equal texts of a leaf are mostly one piece of its memory: the same word is the same value.
+                let mut known: [Option<(i64, Cell)>; KNOWN] = [None; KNOWN];
+                hits.for_each(|row| {
+                    let word = batch.v.words.get(row);
+                    let slot = &mut known[(word as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) as usize >> 58];
+                    let cell = match slot {
+                        Some((same, cell)) if *same == word => *cell,
+                        _ => pool.intern(batch.v.get(row)),
+                    };
+                    *slot = Some((word, cell));
+                    builder.push(cell);
+                });
+            }
+            Col::Each(_) => hits.for_each(|row| builder.push(pool.intern(batch.v.get(row)))),
         },
     }
 }
@@ -205,11 +276,14 @@ fn extend<V: Copy>(
     builder: &mut ColumnBuilder,
     kind: Kind,
     column: &Col<'_, V>,
-    hits: &[u32],
+    hits: Hits<'_>,
     word: impl Fn(V) -> i64,
 ) {
-    match column {
-        Col::Const(v) => builder.extend(kind, std::iter::repeat_n(word(*v), hits.len())),
-        Col::Each(vs) => builder.extend(kind, hits.iter().map(|row| word(vs[*row as usize]))),
+    match (column, hits) {
+        (Col::Const(v), _) => builder.extend(kind, std::iter::repeat_n(word(*v), hits.len())),
+        (Col::Each(vs), Hits::All(rows)) => builder.extend(kind, vs[..rows].iter().map(|v| word(*v))),
+        (Col::Each(vs), Hits::Some(rows)) => {
+            builder.extend(kind, rows.iter().map(|row| word(vs[*row as usize])));
+        }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //!   nothing of the pattern bound   scan once, cross product if there are several rows
-//!   few keys                       probe: one scan a key, keys in order
+//!   a key or two                   probe: one scan a key, keys in order
+//!   entities, of an attribute      each: one pass along the attribute, where the source has one
 //!   many keys, once                stream: one scan, matched against the rows
 //!   many keys, again and again     load: one scan kept with an index
 //! ```
@@ -15,7 +16,7 @@ use super::column::Column;
 use super::emit::{Emitter, Slot, slots};
 use super::index::KeyIndex;
 use super::question::Question;
-use super::{Loaded, Run, join, probe, stream};
+use super::{Loaded, Run, direct, each, join, probe, stream};
 use crate::error::Result;
 use crate::inputs::SourceArg;
 use crate::plan::{Access, Match, Step, VarId};
@@ -23,6 +24,9 @@ use crate::source::{Flow, Source};
 
 /// How many rows of a scan one seek costs.
 const SEEK: u64 = 50;
+
+/// From so many rows on, one pass costs less than a seek for every row.
+const PASS_ROWS: u64 = 8;
 
 /// Joins the facts of a pattern with the rows so far.
 pub fn run(run: &mut Run<'_>, step: &Step, goal: &Match, table: Table) -> Result<Table> {
@@ -32,43 +36,74 @@ pub fn run(run: &mut Run<'_>, step: &Step, goal: &Match, table: Table) -> Result
     };
     let slots = slots(goal, &table);
     let bound = slots.iter().any(|slot| matches!(slot, Slot::Bound(_)));
-    let access = if bound { choose(run, step, goal, &slots, &table) } else { Access::Load };
-    run.state(step.id).access = Some(match (bound, access) {
-        (false, _) => "scan",
-        (true, Access::Probe) => "probe",
-        (true, Access::Stream) => "stream",
-        (true, Access::Load) => "load",
-    });
+    let mut access = if bound { choose(run, step, goal, &slots, &table, true) } else { Access::Load };
     let before = run.seeks;
     let keeps_distinct = table.distinct
         && table.is_within(&step.live)
         && shows_every_fact(goal, &slots, source.as_ref(), &step.live);
-    let mut found = match access {
+    let mut given = table;
+    if bound && access == Access::Each {
+        given = match each::run(run, source.as_ref(), goal, &slots, given, &step.live)? {
+            Ok(found) => return Ok(told(run, step, "each", before, found, keeps_distinct)),
+            Err(table) => table,
+        };
+        access = choose(run, step, goal, &slots, &given, false);
+    }
+    let table = given;
+    let way = match (bound, access) {
+        (false, _) => "scan",
+        (true, Access::Probe) => "probe",
+        (true, Access::Stream) => "stream",
+        (true, Access::Load | Access::Each) => "load",
+    };
+    let found = match access {
         _ if !bound => {
             let facts = scan(run, source.as_ref(), goal, &slots, &question, &step.live)?;
             join::cross(table, facts, run.meter)?
         }
         Access::Probe => probe::run(run, source.as_ref(), goal, &slots, question, table, &step.live)?,
         Access::Stream => stream::run(run, source.as_ref(), goal, &slots, &question, table, &step.live)?,
-        Access::Load => {
+        Access::Load | Access::Each => {
             let loaded = load(run, step.id, source.as_ref(), goal, &slots, &question)?;
             join::with_index(&loaded, &table, &step.live, run.meter)?
         }
     };
-    found.distinct = keeps_distinct;
-    let seeks = run.seeks - before;
-    run.state(step.id).seeks += seeks;
-    Ok(found)
+    Ok(told(run, step, way, before, found, keeps_distinct))
+}
+
+/// Notes how a step went.
+fn told(
+    run: &mut Run<'_>,
+    step: &Step,
+    way: &'static str,
+    seeks_before: u64,
+    found: Table,
+    distinct: bool,
+) -> Table {
+    let seeks = run.seeks - seeks_before;
+    let state = run.state(step.id);
+    state.access = Some(way);
+    state.seeks += seeks;
+    Table { distinct, ..found }
 }
 
 /// How the pattern is joined with rows that bind some of its places.
-fn choose(run: &mut Run<'_>, step: &Step, goal: &Match, slots: &[Slot; 5], table: &Table) -> Access {
+fn choose(
+    run: &mut Run<'_>,
+    step: &Step,
+    goal: &Match,
+    slots: &[Slot; 5],
+    table: &Table,
+    has_pass: bool,
+) -> Access {
+    let has_pass = has_pass && each::is_possible(goal, slots);
     let can_probe = probe::is_possible(goal, slots);
     let repeating = run.repeating;
     if let Some(force) = run.options.force {
         match force {
             Access::Probe if can_probe => return Access::Probe,
             Access::Probe => {}
+            Access::Each if !has_pass => {}
             other => return other,
         }
     }
@@ -77,6 +112,9 @@ fn choose(run: &mut Run<'_>, step: &Step, goal: &Match, slots: &[Slot; 5], table
         return Access::Load;
     }
     let rows = table.rows as u64;
+    if has_pass && !repeating && rows >= PASS_ROWS && goal.count > rows.saturating_mul(direct::FACTS) {
+        return Access::Each;
+    }
     state.sought += rows;
     let few = state.sought.saturating_mul(SEEK) <= goal.count || (rows <= 1 && !repeating);
     if can_probe && few {

@@ -74,7 +74,7 @@ pub(crate) fn check(text: &str, args: &[&str], rows: &str) {
     let want = read_one(rows).expect("test text").to_edn();
     let want: Vec<Vec<Edn>> =
         want.as_seq().expect("rows").iter().map(|row| row.as_seq().expect("a row").to_vec()).collect();
-    for force in [None, Some(Access::Probe), Some(Access::Stream), Some(Access::Load)] {
+    for force in [None, Some(Access::Probe), Some(Access::Each), Some(Access::Stream), Some(Access::Load)] {
         let got =
             ask(text, args, force, &Budget::default()).unwrap_or_else(|error| panic!("{text}: {error:?}"));
         assert_eq!(got, want, "{text} {force:?}");

@@ -15,6 +15,8 @@ pub mod budget;
 pub mod call;
 pub mod collection;
 pub mod column;
+pub mod direct;
+pub mod each;
 pub mod early;
 pub mod emit;
 pub mod extend;
@@ -25,6 +27,7 @@ pub mod grown;
 pub mod index;
 pub mod join;
 pub mod leap;
+pub mod merge;
 pub mod numbers;
 pub mod pool;
 pub mod probe;
@@ -37,7 +40,6 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use crate::ast::SourceName;
-use crate::edn::Edn;
 use crate::error::Result;
 use crate::inputs::{Inputs, SourceArg};
 use crate::plan::{Block, Op, Place, Plan, PlanOptions, Step};
@@ -130,18 +132,15 @@ impl<'q> Run<'q> {
         }
     }
 
-    /// Runs a plan to its end: the distinct rows over the variables that decide the answer, or those of them that come
-    /// first if no others are wanted.
-    pub fn answer(&mut self, plan: &Plan) -> Result<Vec<Vec<Edn>>> {
+    /// Runs a plan to its end: distinct rows in which the variables are that decide the answer, or those of them that
+    /// come first if no others are wanted.
+    pub fn answer(&mut self, plan: &Plan) -> Result<Table> {
         if let Some(lead) = &plan.lead
-            && let Some(rows) = early::rows(self, plan, lead)?
+            && let Some(found) = early::rows(self, plan, lead)?
         {
-            return Ok(rows);
+            return Ok(found);
         }
-        let table = self.block(&plan.block, plan.start.clone())?.deduplicated(self.meter)?;
-        let _held = self.meter.hold(table.bytes())?;
-        self.meter.room(table.rows, answer::row_bytes(plan.basis.len()))?;
-        answer::rows(&table, &plan.basis, self.pool, self.meter)
+        self.block(&plan.block, plan.start.clone())?.deduplicated(self.meter)
     }
 
     /// Runs a block on the rows that are given to it; the columns that come out are the block's.

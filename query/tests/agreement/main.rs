@@ -93,7 +93,7 @@ fn check_given(text: &str, args: impl IntoIterator<Item = QueryArg>) -> Result<E
     let mut inputs = vec![QueryArg::Source(Arc::new(films()))];
     inputs.extend(args);
     let mut ways = vec![PlanOptions::default()];
-    for force in [None, Some(Access::Probe), Some(Access::Stream), Some(Access::Load)] {
+    for force in [None, Some(Access::Probe), Some(Access::Each), Some(Access::Stream), Some(Access::Load)] {
         for (seed, keep_rules, no_demand) in
             [(1, false, false), (2, true, false), (3, false, true), (4, true, true)]
         {

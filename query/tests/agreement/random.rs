@@ -30,12 +30,12 @@ fn option_env(name: &str) -> Option<String> {
 }
 
 fn ways(seed: u64) -> Vec<PlanOptions> {
-    let forces = [None, Some(Access::Probe), Some(Access::Stream), Some(Access::Load)];
+    let forces = [None, Some(Access::Probe), Some(Access::Each), Some(Access::Stream), Some(Access::Load)];
     let flags = [(false, false), (true, false), (false, true)];
     let pick = |n: u64| PlanOptions {
         order: (n < 3).then_some(seed ^ n),
         search: (n == 3).then_some(true),
-        force: forces[((seed + n) % 4) as usize],
+        force: forces[((seed + n) % 5) as usize],
         keep_rules: flags[((seed / 4 + n) % 3) as usize].0,
         no_demand: flags[((seed / 4 + n) % 3) as usize].1,
         leap: Some((seed / 12 + n).is_multiple_of(2)),
