@@ -4,7 +4,7 @@
 //! import under a memory limit, `clause_order.rs` whether the order of clauses matters, `join_order.rs` whether the
 //! planner's order is the best, `writes.rs` what can be asked of a write, `scripts.rs` functions in JavaScript, `http_load.rs`
 //! load over HTTP, `peers.rs` what a second peer adds to the rate of reads; each prints medians and ratios of one run.
-//! Timings live here and never in tests.
+//! `yardstick/` is a program that joins a run of other stores on the same data. Timings live here and never in tests.
 
 pub mod people;
 
