@@ -145,6 +145,15 @@ macro_rules! named {
 
         impl Ord for $name {
             fn cmp(&self, other: &Self) -> Ordering {
+                let (one, other_text) = (self.0.as_bytes(), other.0.as_bytes());
+                // In one namespace, which is the common case, the names decide.
+                if let (Some(namespace), _) = self.parts()
+                    && let at = namespace.len() + 1
+                    && at < other_text.len()
+                    && one[..at] == other_text[..at]
+                {
+                    return one[at..].cmp(&other_text[at..]);
+                }
                 self.parts().cmp(&other.parts())
             }
         }
