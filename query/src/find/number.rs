@@ -139,8 +139,8 @@ mod tests {
         check(&[], &[0, 0, 0]);
         check(&[Column::constant(Cell::long(7))], &[0, 0]);
         check(&[longs(&[5, -3, 5, 9, -3])], &[0, 1, 0, 2, 1]);
-        check(&[longs(&[i64::MAX, i64::MIN, i64::MAX, 0])], &[0, 1, 0, 2]);
-        check(&[longs(&[1, 1, 2, 1]), longs(&[1, 2, 1, 1])], &[0, 1, 2, 0]);
+        check(&[longs(&[i64::MAX, i64::MIN, i64::MAX, 0, i64::MIN])], &[0, 1, 0, 2, 1]);
+        check(&[longs(&[1, 1, 2, 1, 1]), longs(&[1, 2, 1, 1, 2])], &[0, 1, 2, 0, 1]);
         check(&[], &[]);
     }
 

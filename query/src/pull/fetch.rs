@@ -20,6 +20,9 @@ use crate::source::{Flow, Source};
 /// How many rows of a scan one seek costs.
 const SEEK: u64 = 50;
 
+/// How many numbers entities lie apart, on the average, that are looked up in one pass.
+const APART: u64 = 1024;
+
 /// So few entities are probed without asking how many facts there are.
 const FEW: usize = 16;
 
@@ -63,7 +66,7 @@ impl Found {
 pub(super) fn fetch(source: &dyn Source, entities: &[EntityId], way: Way<'_>, most: usize) -> Result<Found> {
     let mut taker =
         Taker { way, most, sorted: source.is_sorted(), rows: Vec::new(), run: 0, held: LOOSE_MAX };
-    if entities.len() > FEW && each(source, entities, way, &mut taker)? {
+    if entities.len() > FEW && are_near(entities) && each(source, entities, way, &mut taker)? {
         return Ok(taker.finish(entities.len()));
     }
     let streams = entities.len() > FEW && {
@@ -86,6 +89,12 @@ pub(super) fn fetch(source: &dyn Source, entities: &[EntityId], way: Way<'_>, mo
         }
     }
     Ok(taker.finish(entities.len()))
+}
+
+/// True if a pass for all entities does not pass too many others: each could lie on a page of its own.
+fn are_near(entities: &[EntityId]) -> bool {
+    let others = |(first, last): (&EntityId, &EntityId)| (last.0 - first.0) / entities.len() as u64;
+    entities.first().zip(entities.last()).map(others).is_some_and(|others| others <= APART)
 }
 
 /// Takes what all entities have in one pass; false if there is no such pass.

@@ -165,7 +165,9 @@ impl<'p> Evaluation<'p> {
             let start = join::matching(delta, &rule.places, run.meter)?.deduplicated(run.meter)?;
             if start.rows > 0 {
                 let found = run.block(&rule.block, start)?;
-                self.derive(&rule.head, &found, run.pool, run.meter)?;
+                for head in &rule.heads {
+                    self.derive(head, &found, run.pool, run.meter)?;
+                }
             }
         }
         Ok(())
@@ -194,9 +196,12 @@ impl<'p> Evaluation<'p> {
         for rule in &program.rules {
             let start = join::matching(&run.known[rule.delta].table(), &rule.places, run.meter)?;
             let start = start.deduplicated(run.meter)?;
-            if start.rows > 0 && program.relations[rule.head.relation].best.is_some() {
+            let is_best = |head: &&Head| program.relations[head.relation].best.is_some();
+            if start.rows > 0 && rule.heads.iter().any(|head| is_best(&head)) {
                 let found = run.block(&rule.block, start)?;
-                self.derive(&rule.head, &found, run.pool, run.meter)?;
+                for head in rule.heads.iter().filter(is_best) {
+                    self.derive(head, &found, run.pool, run.meter)?;
+                }
             }
         }
         std::mem::swap(&mut self.relations, &mut again);

@@ -9,6 +9,7 @@
 //! derived in full ([`program::whole`]). No recursion of rules is recursion of the program: depth costs rounds, not
 //! stack, and a rule that makes new values without end is stopped by the budget.
 
+pub mod alike;
 pub mod best;
 pub mod fixpoint;
 pub mod packed;
@@ -68,8 +69,10 @@ impl Compiled {
             blocks.extend(
                 program.once.iter().map(|once| (format!("{} once", once.head.relation), &once.block)),
             );
-            let from =
-                |rule: &program::Delta| format!("{} from new rows of {}", rule.head.relation, rule.delta);
+            let from = |rule: &program::Delta| {
+                let heads: Vec<String> = rule.heads.iter().map(|head| head.relation.to_string()).collect();
+                format!("{} from new rows of {}", heads.join(" and "), rule.delta)
+            };
             blocks.extend(program.rules.iter().map(|rule| (from(rule), &rule.block)));
         }
         blocks

@@ -13,6 +13,7 @@ use std::collections::BTreeSet;
 
 use annals_storage::datom::Symbol;
 
+use super::alike::Renaming;
 use crate::ast::Best;
 use crate::error::{Error, Result};
 use crate::plan::goals::Planner;
@@ -61,10 +62,12 @@ pub struct Delta {
     pub delta: usize,
     /// What is asked of its columns.
     pub places: Vec<Place>,
-    /// What is derived.
-    pub head: Head,
+    /// What is derived: by more than one rule, if their bodies are alike.
+    pub heads: Vec<Head>,
     /// From what else.
     pub block: Block,
+    /// What the block was planned for.
+    body: Vec<Goal>,
 }
 
 /// Rules that are run together until nothing new comes.
@@ -120,7 +123,7 @@ impl Program {
         Ok(())
     }
 
-    /// Adds a rule that runs from the new rows of one relation.
+    /// Adds a rule that runs from the new rows of one relation, with one that is there already if their bodies are alike.
     pub fn delta(
         &mut self,
         planner: &mut Planner<'_>,
@@ -129,10 +132,25 @@ impl Program {
         head: Head,
         rest: Vec<Goal>,
     ) -> Result<()> {
+        for rule in self.rules.iter_mut().filter(|rule| rule.delta == delta) {
+            if let Some(head) = rule.head_like(&places, &rest, &head) {
+                rule.heads.push(head);
+                return Ok(());
+            }
+        }
         let given = places.iter().filter_map(|place| place.var()).collect();
-        let block = planner.order(rest, &given, &vars(&head.places), ROWS)?;
-        self.rules.push(Delta { delta, places, head, block });
+        let block = planner.order(rest.clone(), &given, &vars(&head.places), ROWS)?;
+        self.rules.push(Delta { delta, places, heads: vec![head], block, body: rest });
         Ok(())
+    }
+}
+
+impl Delta {
+    /// The head of another rule in the names of this one, if its body is alike and this block finds all that it needs.
+    fn head_like(&self, places: &[Place], body: &[Goal], head: &Head) -> Option<Head> {
+        let places = Renaming::between((places, body), (&self.places, &self.body))?.renamed(&head.places)?;
+        let is_found = vars(&places).iter().all(|var| self.block.out.contains(var));
+        is_found.then_some(Head { relation: head.relation, places })
     }
 }
 

@@ -28,6 +28,9 @@ const SEEK: u64 = 50;
 /// From so many rows on, one pass costs less than a seek for every row.
 const PASS_ROWS: u64 = 8;
 
+/// So few entities of so many facts are sought one by one: each lies on a page of its own, which may have to be made.
+const PASS_FACTS: u64 = 1024;
+
 /// Joins the facts of a pattern with the rows so far.
 pub fn run(run: &mut Run<'_>, step: &Step, goal: &Match, table: Table) -> Result<Table> {
     let (_, SourceArg::Db(source)) = run.sources[goal.source] else { return Ok(Table::empty(&step.live)) };
@@ -112,7 +115,9 @@ fn choose(
         return Access::Load;
     }
     let rows = table.rows as u64;
-    if has_pass && !repeating && rows >= PASS_ROWS && goal.count > rows.saturating_mul(direct::FACTS) {
+    let is_sparse = goal.count > rows.saturating_mul(PASS_FACTS);
+    let is_dense = goal.count <= rows.saturating_mul(direct::FACTS);
+    if has_pass && !repeating && rows >= PASS_ROWS && !is_sparse && !is_dense {
         return Access::Each;
     }
     state.sought += rows;
