@@ -34,6 +34,9 @@ const FACTS: [&str; 8] = [
     "db/match-partition",
 ];
 
+/// Where the attribute stands in a list: `[:db/add e a v]`.
+const ATTRIBUTE: usize = 2;
+
 /// The refusal that a transaction of scripts is sure of, if it is.
 pub(crate) fn rehearse(before: &Arc<Basis>, request: &Request) -> Result<()> {
     // What was answered before is answered again, without being carried out.
@@ -87,21 +90,28 @@ fn is_call(form: &Form) -> bool {
     }
 }
 
-/// True if one of the attributes is named anywhere.
+/// True if one of the attributes is named anywhere: by an ident, or by its id where attributes stand. Numbers elsewhere
+/// are values, and a load is full of those.
 fn mentions(schema: &Schema, form: &Form, attributes: &[AttrId]) -> bool {
     let is_one = |e: EntityId| AttrId::of_entity(e).is_some_and(|id| attributes.contains(&id));
     let named = |name: &Keyword| schema.entid(name).is_some_and(is_one);
+    let numbered = |form: &Form| match form.as_atom() {
+        Some(Edn::Int(id)) => u64::try_from(*id).is_ok_and(|id| is_one(EntityId(id))),
+        _ => false,
+    };
     let all = |parts: &[Form]| parts.iter().any(|part| mentions(schema, part, attributes));
     match &form.kind {
         FormKind::Atom(Edn::Keyword(name)) => {
             named(name) || reverse_of(name).is_some_and(|name| named(&name))
         }
-        FormKind::Atom(Edn::Int(id)) => u64::try_from(*id).is_ok_and(|id| is_one(EntityId(id))),
         FormKind::Atom(_) => false,
-        FormKind::List(parts) | FormKind::Vector(parts) | FormKind::Set(parts) => all(parts),
-        FormKind::Map(pairs) => {
-            pairs.iter().any(|(key, v)| mentions(schema, key, attributes) || mentions(schema, v, attributes))
+        FormKind::List(parts) | FormKind::Vector(parts) => {
+            parts.get(ATTRIBUTE).is_some_and(numbered) || all(parts)
         }
+        FormKind::Set(parts) => all(parts),
+        FormKind::Map(pairs) => pairs.iter().any(|(key, v)| {
+            numbered(key) || mentions(schema, key, attributes) || mentions(schema, v, attributes)
+        }),
         FormKind::Tagged(_, part) => mentions(schema, part, attributes),
     }
 }
@@ -166,6 +176,18 @@ mod tests {
         {
             assert!(!calls(&with, data), "{data}");
         }
+        // A value is no attribute, whatever its number.
+        let language = at::FN_LANG.0;
+        for basis in [&with, &without] {
+            for value in [fuel, language] {
+                assert!(!calls(
+                    basis,
+                    &format!("[[:db/add \"x\" :boat/name {value}] {{:boat/name {value}}}]")
+                ));
+            }
+            assert!(!calls(basis, &format!("[[:db/add {fuel} :boat/name \"a\"]]")));
+        }
+        assert!(calls(&without, &format!("[[:db/add \"x\" {language} :db.lang/js]]")));
         let script = "[{:db/ident :my/bound :db.fn/lang :db.lang/js :db/fn \"\"}]";
         assert!(calls(&without, script));
     }
