@@ -4,9 +4,11 @@
 //! Facts are walked as raw indexes are, and pulled some at a time, so that an index of any length is gone along in
 //! bounded memory.
 
+use std::sync::Arc;
+
 use annals_query::ast::PullPattern;
-use annals_query::edn::{self, Edn};
-use annals_query::{parse, pull};
+use annals_query::edn::Edn;
+use annals_query::pull;
 use annals_storage::datom::{AttrId, Datom, EntityId, Tag, Value};
 
 use crate::database::Db;
@@ -20,7 +22,7 @@ const CHUNK: usize = 256;
 #[derive(Clone, Debug)]
 pub struct IndexPull {
     db: Db,
-    pattern: PullPattern,
+    pattern: Arc<PullPattern>,
     walk: Walk,
     index: Index,
     attribute: AttrId,
@@ -56,7 +58,7 @@ impl Db {
     /// [`Db::seek_datoms`] and [`Db::pull`] refuse.
     pub fn index_pull(&self, pattern: &str, index: impl Into<Index>, start: &[Edn]) -> Result<IndexPull> {
         let index = index.into();
-        let pattern = parse::pull(&edn::read_one(pattern)?)?;
+        let pattern = self.basis().home.queries.pattern(pattern)?;
         // The pattern is judged even if there is nothing to pull.
         pull::pull(self, &pattern, &[])?;
         if start.is_empty() || !matches!(index, Index::Avet | Index::Aevt) {

@@ -1,8 +1,9 @@
 //! Rows over the find elements, from rows over the basis: grouped, aggregated, computed, kept if `:having` holds.
 //!
 //! A group is the rows that agree on the grouping variables of `:find` and `:having`. Every aggregate of the query has
-//! a number, the same one wherever it is written again; a group has an accumulator for each, which takes a column at once. Without aggregates every
-//! row is a group of its own, so that rows whose computed values are equal stay apart. Nothing is pulled here.
+//! a number, the same one wherever it is written again; a group has an accumulator for each, which takes a column at
+//! once. Without aggregates every row is a group of its own, so that rows whose computed values are equal stay apart.
+//! Nothing is pulled here.
 
 use super::cells::Cells;
 use super::compute::Computed;

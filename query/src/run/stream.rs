@@ -1,7 +1,8 @@
 //! One scan over all that the constants leave, each fact matched against the rows so far.
 //!
-//! Where the entity is the key and entities are close to each other, a table finds the row. Else, if the rows come in the order of their entities, both sides are walked together and stretches without a match are
-//! leapt over; else the rows are found by a hash of their key. Only matched facts become cells.
+//! Where the entity is the key and entities are close to each other, a table finds the row. Else, if the rows come in the
+//! order of their entities, both sides are walked together and stretches without a match are leapt over; else the rows
+//! are found by a hash of their key. Only matched facts become cells.
 
 use annals_storage::datom::{Batch, Tag};
 
