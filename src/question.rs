@@ -368,6 +368,25 @@ mod tests {
                           {:db/ident :boat/fuel :db/valueType :db.type/long :db/cardinality :db.cardinality/one}]";
 
     #[test]
+    fn a_component_that_is_met_twice_is_pulled_by_the_way_it_was_met() {
+        let conn = crate::connect("mem:").unwrap().database("main").unwrap();
+        conn.transact(
+            "[{:db/ident :box/part :db/valueType :db.type/ref :db/cardinality :db.cardinality/one
+               :db/isComponent true}]",
+        )
+        .unwrap();
+        conn.transact(
+            "[{:db/id \"x\" :db/ident :the/x :box/part \"c\"} {:db/id \"y\" :db/ident :the/y :box/part \"c\"}
+              {:db/id \"c\" :db/ident :the/c :box/part \"x\"}]",
+        )
+        .unwrap();
+        let (db, names) = (conn.db(), [":the/x", ":the/y"]);
+        let together = db.pull_many("[*]", names.map(EntityName::from)).unwrap();
+        assert_eq!(together, names.map(|name| db.pull("[*]", name).unwrap()));
+        assert_eq!(together[1].to_string().matches(":db/ident").count(), 3, "{}", together[1]);
+    }
+
+    #[test]
     fn what_is_pulled_is_what_the_view_shows() {
         let conn = crate::connect("mem:").unwrap().database("main").unwrap();
         conn.transact(BOATS).unwrap();
