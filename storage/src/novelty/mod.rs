@@ -8,7 +8,7 @@
 //! A *layer* holds what its transactions opened and still hold at its end, and a tombstone for every fact of an older
 //! layer that they closed. A *generation* holds the closed rows of a range of closing times. Both lists cover
 //! neighbouring ranges of transactions, oldest first, and grow geometrically, so there are few of each and a fact is
-//! moved a logarithmic number of times.
+//! moved a logarithmic number of times. The newest small transactions wait in a [`tail`] before they become a layer.
 //!
 //! Invariants: a fact (e, a, v, from) is open in at most one layer; a tombstone has one target, in an older layer or at
 //! rest; a fact closed inside a layer is absent from it; every closed row of which history is kept is in exactly one
@@ -19,26 +19,29 @@ mod layer;
 #[cfg(test)]
 mod proofs;
 mod seal;
+mod tail;
 
 use std::sync::Arc;
 
 pub(crate) use self::layer::{Generation, Layer};
 
 use self::intake::Intake;
-use crate::datom::T;
-use crate::log::LoggedTx;
+use self::tail::Tail;
+use crate::datom::{Pattern, T};
+use crate::log::{LoggedTx, Op};
 
 /// The facts of some transactions, in every order, shared and never changed. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Novelty {
     lists: Arc<Lists>,
+    tail: Arc<Tail>,
+    basis: Option<T>,
 }
 
 #[derive(Clone, Debug, Default)]
 struct Lists {
     layers: Vec<Arc<Layer>>,
     generations: Vec<Arc<Generation>>,
-    basis: Option<T>,
     /// What is up to here is not merged with what is newer.
     seal: Option<T>,
 }
@@ -52,6 +55,9 @@ impl Novelty {
     /// These facts and those of one more transaction, which must be newer than all here.
     #[must_use]
     pub fn with(&self, tx: &LoggedTx) -> Novelty {
+        if let Some(tail) = self.tail.with(tx) {
+            return Novelty { lists: Arc::clone(&self.lists), tail: Arc::new(tail), basis: Some(tx.t) };
+        }
         let mut bulk = self.bulk();
         bulk.push(tx);
         bulk.finish()
@@ -59,7 +65,7 @@ impl Novelty {
 
     /// Takes many transactions on top of these: sorted once, not once a transaction.
     pub fn bulk(&self) -> Bulk {
-        Bulk { lists: Lists::clone(&self.lists), intake: Intake::default() }
+        Bulk { lists: Lists::clone(&self.lists), intake: self.tail.taken(), basis: self.basis }
     }
 
     /// The facts of a whole log, oldest transaction first.
@@ -71,46 +77,61 @@ impl Novelty {
 
     /// These facts and newer ones, side by side.
     pub(crate) fn joined(&self, newer: &Novelty) -> Novelty {
-        let (ours, theirs) = (&*self.lists, &*newer.lists);
+        let (ours, theirs) = (self.whole(), newer.whole());
         debug_assert!(
-            theirs.layers.first().is_none_or(|layer| Some(layer.first) > ours.basis),
+            theirs.layers.first().is_none_or(|layer| Some(layer.first) > self.basis),
             "newer facts"
         );
         let lists = Lists {
             layers: [&ours.layers[..], &theirs.layers].concat(),
             generations: [&ours.generations[..], &theirs.generations].concat(),
-            basis: theirs.basis.or(ours.basis),
             seal: theirs.seal,
         };
-        Novelty { lists: Arc::new(lists) }
+        Novelty { basis: newer.basis.or(self.basis), ..Novelty::of(lists) }
+    }
+
+    fn of(lists: Lists) -> Novelty {
+        Novelty { lists: Arc::new(lists), tail: Arc::default(), basis: None }
+    }
+
+    /// All that is here, sorted.
+    fn whole(&self) -> &Lists {
+        self.tail.behind(&self.lists)
     }
 
     /// The newest transaction here; if there is none, the one that this begins above.
     pub fn basis(&self) -> Option<T> {
-        self.lists.basis
+        self.basis
     }
 
     /// How much is held. Costs a few additions a layer.
     pub fn size(&self) -> NoveltySize {
-        let (layers, generations) = (&self.lists.layers, &self.lists.generations);
+        let Lists { layers, generations, .. } = &*self.lists;
+        let (mut size, newest) = (NoveltySize::default(), self.tail.facts());
+        for (_, datom) in newest {
+            match datom.op {
+                Op::Assert => size.open += 1,
+                Op::Retract { forget, .. } => {
+                    size.tombstones += 1;
+                    size.closed += usize::from(!forget);
+                }
+            }
+        }
         NoveltySize {
-            layers: layers.len(),
-            generations: generations.len(),
-            open: layers.iter().map(|layer| layer.open_rows()).sum(),
-            tombstones: layers.iter().map(|layer| layer.tombstones()).sum(),
-            closed: generations.iter().map(|generation| generation.rows()).sum(),
-            bytes: self.lists.bytes(),
+            layers: layers.len() + usize::from(!newest.is_empty()),
+            generations: generations.len() + usize::from(size.closed > 0),
+            open: size.open + layers.iter().map(|layer| layer.open_rows()).sum::<usize>(),
+            tombstones: size.tombstones + layers.iter().map(|layer| layer.tombstones()).sum::<usize>(),
+            closed: size.closed + self.lists.closed_rows(),
+            bytes: self.lists.bytes() + self.tail.bytes(),
         }
     }
 
-    /// Open rows and tombstones, oldest layer first.
-    pub(crate) fn layers(&self) -> &[Arc<Layer>] {
-        &self.lists.layers
-    }
-
-    /// Closed rows, oldest generation first.
-    pub(crate) fn generations(&self) -> &[Arc<Generation>] {
-        &self.lists.generations
+    /// What matters to who asks for a pattern, and maybe more: layers (open rows and tombstones) and generations (closed
+    /// rows), oldest first.
+    pub(crate) fn facing(&self, pattern: &Pattern<'_>) -> (&[Arc<Layer>], &[Arc<Generation>]) {
+        let lists = if self.tail.touches(pattern) { self.whole() } else { &self.lists };
+        (&lists.layers, &lists.generations)
     }
 }
 
@@ -136,13 +157,14 @@ pub struct NoveltySize {
 pub struct Bulk {
     lists: Lists,
     intake: Intake,
+    basis: Option<T>,
 }
 
 impl Bulk {
     /// Adds a transaction, which must be newer than all before.
     pub fn push(&mut self, tx: &LoggedTx) {
-        debug_assert!(self.lists.basis.is_none_or(|basis| basis < tx.t), "transactions come in order");
-        self.lists.basis = Some(tx.t);
+        debug_assert!(self.basis.is_none_or(|basis| basis < tx.t), "transactions come in order");
+        self.basis = Some(tx.t);
         self.intake.expect(tx.datoms.len());
         for datom in &tx.datoms {
             if !self.intake.has_room_for(datom) {
@@ -170,7 +192,7 @@ impl Bulk {
     /// All facts taken, as a value.
     pub fn finish(mut self) -> Novelty {
         self.seal();
-        Novelty { lists: Arc::new(self.lists) }
+        Novelty { basis: self.basis, ..Novelty::of(self.lists) }
     }
 
     fn seal(&mut self) {

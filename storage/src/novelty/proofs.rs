@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::datom::order::AVET_MAX_BYTES;
-use crate::datom::{AttrId, EntityId, Order, Value};
+use crate::datom::{AttrId, EntityId, Order, Pattern, Value};
 use crate::log::{LogDatom, Op};
 use crate::root::Excision;
 use crate::run::Run;
@@ -24,6 +24,8 @@ const FORGOTTEN: AttrId = AttrId(3);
 enum Step {
     /// Transactions, added as one bulk.
     Add(Vec<Vec<Fact>>),
+    /// Transactions, one by one.
+    Each(Vec<Vec<Fact>>),
     /// The seal moves.
     Seal,
     /// The seal moves and a job takes what is under it, if none is at work.
@@ -42,9 +44,10 @@ fn fact() -> impl Strategy<Value = Fact> {
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let txs = prop::collection::vec(prop::collection::vec(fact(), 0..8), 1..6);
+    let txs = || prop::collection::vec(prop::collection::vec(fact(), 0..8), 1..6);
     let step = prop_oneof![
-        4 => txs.prop_map(Step::Add),
+        2 => txs().prop_map(Step::Add),
+        2 => txs().prop_map(Step::Each),
         1 => Just(Step::Seal),
         1 => Just(Step::Take),
         1 => Just(Step::Publish),
@@ -100,9 +103,17 @@ impl Model {
     }
 
     fn put_all(&mut self, novelty: &Novelty) {
-        novelty.layers().iter().for_each(|layer| self.put(Some(layer), None));
-        novelty.generations().iter().for_each(|generation| self.put(None, Some(generation)));
+        layers(novelty).iter().for_each(|layer| self.put(Some(layer), None));
+        generations(novelty).iter().for_each(|generation| self.put(None, Some(generation)));
     }
+}
+
+fn layers(novelty: &Novelty) -> &[Arc<Layer>] {
+    novelty.facing(&Pattern::ALL).0
+}
+
+fn generations(novelty: &Novelty) -> &[Arc<Generation>] {
+    novelty.facing(&Pattern::ALL).1
 }
 
 fn opened(run: &Run) -> Vec<Opened> {
@@ -126,11 +137,11 @@ fn orders_agree(runs: [&Run; 3]) {
 }
 
 fn check(novelty: &Novelty) {
-    for layer in novelty.layers() {
+    for layer in layers(novelty) {
         orders_agree(Order::ALL.map(|order| layer.open(order)));
         orders_agree(Order::ALL.map(|order| layer.dead(order)));
     }
-    for generation in novelty.generations() {
+    for generation in generations(novelty) {
         orders_agree(Order::ALL.map(|order| generation.closed(order)));
         let held = |from: &T, to: &T| from < to && (generation.first..=generation.last).contains(to);
         let rows = &generation.closed(Order::Eavt).rows;
@@ -143,8 +154,8 @@ fn check(novelty: &Novelty) {
         let across = |seal: T| parts.iter().any(|(first, last)| *first <= seal && seal < *last);
         assert!(!novelty.seal().is_some_and(across), "merged across the seal: {parts:?}");
     };
-    ends(novelty.layers().iter().map(|layer| (layer.first, layer.last)).collect());
-    ends(novelty.generations().iter().map(|generation| (generation.first, generation.last)).collect());
+    ends(layers(novelty).iter().map(|layer| (layer.first, layer.last)).collect());
+    ends(generations(novelty).iter().map(|generation| (generation.first, generation.last)).collect());
 }
 
 /// Runs the steps; gives what was put to rest, what is left, and what should be in both together.
@@ -162,6 +173,13 @@ fn run(steps: Vec<Step>) -> (Model, Novelty, Model) {
                 novelty = bulk.finish();
                 assert_eq!(novelty.basis(), Some(t));
             }
+            Step::Each(txs) => {
+                for facts in txs {
+                    t += 1;
+                    novelty = novelty.with(&want.transact(t, facts));
+                    assert_eq!(novelty.basis(), Some(t));
+                }
+            }
             Step::Seal => novelty = novelty.sealed(),
             Step::Take if at_work.is_none() => {
                 novelty = novelty.sealed();
@@ -172,8 +190,8 @@ fn run(steps: Vec<Step>) -> (Model, Novelty, Model) {
                 let Some((seal, (layer, generation))) = at_work.take() else { continue };
                 rest.put(layer.as_deref(), generation.as_deref());
                 novelty = novelty.after(seal);
-                let newer = novelty.layers().iter().map(|layer| layer.first);
-                let newer = newer.chain(novelty.generations().iter().map(|generation| generation.first));
+                let newer = layers(&novelty).iter().map(|layer| layer.first);
+                let newer = newer.chain(generations(&novelty).iter().map(|generation| generation.first));
                 assert!(newer.min().is_none_or(|first| first > seal), "what is at rest is gone from novelty");
                 assert_eq!((novelty.basis(), novelty.seal().is_some_and(|s| s <= seal)), (Some(t), false));
             }
@@ -219,9 +237,9 @@ proptest! {
         let left = novelty.without(std::slice::from_ref(&excision));
         check(&left);
         prop_assert_eq!((left.basis(), left.seal()), (novelty.basis(), novelty.seal()));
-        let empty = left.layers().iter().any(|layer| layer.open_rows() + layer.tombstones() == 0);
-        prop_assert!(left.generations().iter().all(|generation| generation.rows() > 0));
-        prop_assert!(!empty || novelty.layers().iter().any(|layer| layer.open_rows() + layer.tombstones() == 0));
+        let empty = layers(&left).iter().any(|layer| layer.open_rows() + layer.tombstones() == 0);
+        prop_assert!(generations(&left).iter().all(|generation| generation.rows() > 0));
+        prop_assert!(!empty || layers(&novelty).iter().any(|layer| layer.open_rows() + layer.tombstones() == 0));
         rest.put_all(&left);
         prop_assert_eq!(rest, want);
     }

@@ -18,14 +18,16 @@ use crate::root::Excision;
 impl Novelty {
     /// No facts, above a root whose newest transaction is `t`.
     pub fn above(t: T) -> Novelty {
-        Novelty { lists: Arc::new(Lists { basis: Some(t), ..Lists::default() }) }
+        Novelty { basis: Some(t), ..Novelty::default() }
     }
 
     /// The same facts, sealed at their basis: what is added later is never merged with them, so that an index job
     /// can take them and [`Novelty::after`] can drop them. A seal that is there already moves.
     #[must_use]
     pub fn sealed(&self) -> Novelty {
-        Novelty { lists: Arc::new(Lists { seal: self.lists.basis, ..Lists::clone(&self.lists) }) }
+        let sorted = self.bulk().finish();
+        let lists = Lists { seal: self.basis, ..Lists::clone(&sorted.lists) };
+        Novelty { lists: Arc::new(lists), ..sorted }
     }
 
     /// The newest transaction under the seal, if there is one.
@@ -36,7 +38,7 @@ impl Novelty {
     /// Only what is newer than `t`, which a seal of these facts or of ones they came from named.
     #[must_use]
     pub fn after(&self, t: T) -> Novelty {
-        let Lists { layers, generations, basis, seal } = &*self.lists;
+        let Lists { layers, generations, seal } = &*self.lists;
         let above = |first: T, last: T| {
             debug_assert!(first > t || last <= t, "{t} was never a seal: {first} to {last} lies across it");
             last > t
@@ -44,10 +46,11 @@ impl Novelty {
         let lists = Lists {
             layers: kept(layers, |layer| above(layer.first, layer.last)),
             generations: kept(generations, |generation| above(generation.first, generation.last)),
-            basis: Some(basis.map_or(t, |basis| basis.max(t))),
             seal: seal.filter(|seal| *seal > t),
         };
-        Novelty { lists: Arc::new(lists) }
+        let basis = Some(self.basis.map_or(t, |basis| basis.max(t)));
+        // What is newer than the lists is above every seal.
+        Novelty { lists: Arc::new(lists), tail: Arc::new(self.tail.moved()), basis }
     }
 
     /// Without the rows and tombstones of facts that were removed for ever (for the novelty above the root that removed
@@ -57,12 +60,11 @@ impl Novelty {
         if excisions.is_empty() {
             return self.clone();
         }
-        let layers = self.lists.layers.iter().filter_map(|layer| layer.without(excisions));
-        let generations =
-            self.lists.generations.iter().filter_map(|generation| generation.without(excisions));
-        let Lists { basis, seal, .. } = *self.lists;
-        let lists = Lists { layers: layers.collect(), generations: generations.collect(), basis, seal };
-        Novelty { lists: Arc::new(lists) }
+        let Lists { layers, generations, seal } = self.whole();
+        let layers = layers.iter().filter_map(|layer| layer.without(excisions));
+        let generations = generations.iter().filter_map(|generation| generation.without(excisions));
+        let lists = Lists { layers: layers.collect(), generations: generations.collect(), seal: *seal };
+        Novelty { basis: self.basis, ..Novelty::of(lists) }
     }
 
     /// What is under the seal as one layer (open rows and tombstones) and one generation, for an index job.

@@ -47,11 +47,12 @@ impl<'n> Era<'n> {
         let high = pattern.t.map_or(as_of, |t| t.min(as_of));
         let rest = snapshot.rest.inner.as_deref().filter(|inner| inner.root.basis.is_some());
         let settled = snapshot.rest.basis().unwrap_or(0);
-        let (layers, cut) = layers_by(snapshot.novelty.layers(), as_of, settled);
+        let (layers, generations) = snapshot.novelty.facing(pattern);
+        let (layers, cut) = layers_by(layers, as_of, settled);
         let era = Era {
             rest,
             layers,
-            generations: snapshot.novelty.generations(),
+            generations,
             low,
             high,
             as_of,
