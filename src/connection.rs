@@ -59,9 +59,9 @@ impl Connection {
         self.transactor.db()
     }
 
-    /// Carries a transaction out: durable on return.
+    /// Carries a transaction out: durable on return. If nobody else has one under way, this thread does it all.
     pub fn transact(&self, tx: impl Into<TxRequest>) -> Result<TxReport> {
-        self.submit(tx)?.wait()
+        self.transactor.transact(self.looked_at(tx.into().read()?)?)
     }
 
     /// Hands the transaction over and returns at once; `busy` if the queue is full. The order of calls is the order of
@@ -146,6 +146,21 @@ impl Connection {
         }
         self.transactor.wait_here(wait, |db| db.basis().home.gauges().batches > from);
         Ok(frames()?)
+    }
+
+    /// False once nothing can be written any more: the database was dropped, or its storage failed. What is known can still
+    /// be read.
+    ///
+    /// ```
+    /// let store = annals::connect("mem:")?;
+    /// let conn = store.database("main")?;
+    /// assert!(conn.is_open());
+    /// store.drop_database("main")?;
+    /// assert!(!conn.is_open());
+    /// # Ok::<(), annals::Error>(())
+    /// ```
+    pub fn is_open(&self) -> bool {
+        self.transactor.is_open()
     }
 
     /// True if this process is the one that writes, as far as it knows.

@@ -355,6 +355,9 @@ impl Db {
 
     /// Instant of a transaction, `None` if there is none of that number.
     pub fn instant_of(&self, t: T) -> Result<Option<i64>> {
+        if t > 0 && t == self.basis.t {
+            return Ok(Some(self.basis.instant));
+        }
         match self.basis.value(EntityId::of_t(t), bootstrap::TX_INSTANT)? {
             Some((Value::Instant(instant), _)) => Ok(Some(instant)),
             _ => Ok(None),

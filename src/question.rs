@@ -310,6 +310,16 @@ impl Question {
         matches!(self.query.query().inputs.first(), Some(Input::Source(_)))
     }
 
+    /// How many inputs the query takes, a database among them, at least one.
+    pub fn input_count(&self) -> usize {
+        self.query.query().inputs.len().max(1)
+    }
+
+    /// Which of its inputs the rules are (`%`), if it takes any.
+    pub fn rules_place(&self) -> Option<usize> {
+        self.query.query().inputs.iter().position(|input| *input == Input::Rules)
+    }
+
     fn inputs(&self) -> Result<Inputs> {
         let db = self.db.clone().map(Arg::Db);
         let args: Vec<QueryArg> = db.iter().chain(&self.args).map(Arg::to_query).collect();

@@ -12,6 +12,8 @@
 //!
 //! [`writer`] judges each request against the *speculative* state: what is durable and all that is on its way. Exactly
 //! one append is in flight; what arrives meanwhile becomes the next batch, so no timer decides how large batches are.
+//! A request that comes while nobody else has one under way is judged, appended and answered on one thread, that of who
+//! waits for it: handing it round costs more than to do it. The order stays one: who has the writer has it alone.
 //! A value is published, and an answer given, only when all it rests on is durable: refusals wait for it too.
 //! [`upkeep`] decides when novelty is put to rest, [`indexer`] does it, beside the writing.
 //!
@@ -44,7 +46,7 @@ mod upkeep_tests;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, Sender, SyncSender, channel, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender, channel, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError, RwLock};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
@@ -71,10 +73,14 @@ use crate::transact::TxReport;
 const FIRST_STEP: Duration = Duration::from_millis(5);
 const LONGEST_STEP: Duration = Duration::from_millis(200);
 
+/// The writer, for whoever has it to himself. It is gone when nothing is written any more.
+type Desk = Arc<Mutex<Option<Writer>>>;
+
 /// A database that is open for writing: the value that is newest, and the way to the writer.
 pub(crate) struct Transactor {
     shared: Arc<Shared>,
     mailbox: Sender<Message>,
+    desk: Desk,
     threads: Mutex<Vec<JoinHandle<()>>>,
     log: LogReader,
     leadership: Arc<Leadership>,
@@ -165,6 +171,11 @@ impl Pending {
     }
 }
 
+fn submitted(request: Request) -> (Submitted, Pending) {
+    let (reply, answer) = sync_channel(1);
+    (Submitted { request, reply, in_doubt: false }, Pending { reply: answer })
+}
+
 /// The outcome of what is done beside the writing.
 pub(crate) struct Answer<V>(Receiver<Result<V>>);
 
@@ -221,10 +232,10 @@ impl Shared {
         self.unexcised.load(Ordering::Acquire) != T::MAX
     }
 
-    /// Takes a place in the queue; false if there is none.
-    fn enter(&self) -> bool {
+    /// Takes a place in the queue, and says how many have one already; none if there is none.
+    fn enter(&self) -> Option<usize> {
         let room = |waiting: usize| (waiting < self.queue).then_some(waiting + 1);
-        self.waiting.fetch_update(Ordering::AcqRel, Ordering::Acquire, room).is_ok()
+        self.waiting.fetch_update(Ordering::AcqRel, Ordering::Acquire, room).ok()
     }
 
     fn answer(&self, submitted: Submitted, outcome: Result<Answered>) {
@@ -260,7 +271,8 @@ impl Transactor {
             is_stopped: AtomicBool::new(false),
         });
         let couriers = Couriers::new(&shared, &durable.home, leadership, &mailbox, &reader);
-        let ends = Ends { messages, errands, tasks, couriers };
+        let keeper = Arc::new(Mutex::new(log));
+        let ends = Ends { keeper: Arc::clone(&keeper), errands, tasks, couriers };
         let follow = Follow::new(leadership, epoch);
         let writer = Writer::new(Arc::clone(&shared), ends, reader.clone(), durable, seq, follow);
         if leadership.is_shared() {
@@ -271,13 +283,15 @@ impl Transactor {
         }
         let mut threads = Vec::new();
         let outcomes = mailbox.clone();
-        threads.push(spawn("annals-append", move || keep_log(log, &to_do_with_log, &outcomes))?);
+        threads.push(spawn("annals-append", move || keep_log(&keeper, &to_do_with_log, &outcomes))?);
         let (finished, log) = (mailbox.clone(), reader.clone());
         threads.push(spawn("annals-index", move || indexer::run(&to_do, &finished, &log))?);
-        threads.push(spawn("annals-write", move || writer.run())?);
+        let desk = Arc::new(Mutex::new(Some(writer)));
+        let at_work = Arc::clone(&desk);
+        threads.push(spawn("annals-write", move || write(&at_work, &messages))?);
         let (threads, owner) = (Mutex::new(threads), Arc::clone(owner));
         let leadership = Arc::clone(leadership);
-        Ok(Transactor { shared, mailbox, threads, log: reader, leadership, _owner: owner })
+        Ok(Transactor { shared, mailbox, desk, threads, log: reader, leadership, _owner: owner })
     }
 
     /// The newest value.
@@ -292,24 +306,50 @@ impl Transactor {
 
     /// Hands a transaction to the writer; busy if the queue is full.
     pub(crate) fn submit(&self, request: Request) -> Result<Pending> {
-        self.offer(request).unwrap_or_else(|_| {
-            let message = format!("{} transactions are waiting already", self.shared.queue);
-            Err(Error::new(Category::Busy, "db.error/busy", message)
-                .with_hint("wait for some of the answers, then submit again"))
-        })
+        self.offer(request).unwrap_or_else(|_| Err(self.busy()))
     }
 
     /// As [`Transactor::submit`]; gives the request back if the queue is full.
     pub(crate) fn offer(&self, request: Request) -> Result<Result<Pending>, Box<Request>> {
-        if !self.shared.enter() {
+        if self.shared.enter().is_none() {
             return Err(Box::new(request));
         }
-        let (reply, answer) = sync_channel(1);
-        if self.mailbox.send(Message::Request(Submitted { request, reply, in_doubt: false })).is_err() {
-            self.shared.waiting.fetch_sub(1, Ordering::AcqRel);
-            return Ok(Err(gone()));
+        let (submitted, pending) = submitted(request);
+        Ok(self.post(submitted).map(|()| pending))
+    }
+
+    /// Carries a transaction out. If nobody else has one under way, that is done on this thread: waking others costs more
+    /// than a transaction.
+    pub(crate) fn transact(&self, request: Request) -> Result<TxReport> {
+        let Some(others) = self.shared.enter() else { return Err(self.busy()) };
+        let (submitted, pending) = submitted(request);
+        if others > 0 || self.leadership.is_shared() {
+            self.post(submitted)?;
+        } else if let Some(left) = self.carry_out_here(submitted) {
+            self.post(left)?;
         }
-        Ok(Ok(Pending { reply: answer }))
+        pending.wait()
+    }
+
+    /// Serves a request on this thread; gives it back if the writer is at work elsewhere, or gone.
+    fn carry_out_here(&self, submitted: Submitted) -> Option<Submitted> {
+        let Ok(mut desk) = self.desk.try_lock() else { return Some(submitted) };
+        let Some(writer) = desk.as_mut() else { return Some(submitted) };
+        writer.serve_here(submitted);
+        None
+    }
+
+    fn post(&self, submitted: Submitted) -> Result<()> {
+        self.mailbox.send(Message::Request(submitted)).map_err(|_| {
+            self.shared.waiting.fetch_sub(1, Ordering::AcqRel);
+            gone()
+        })
+    }
+
+    fn busy(&self) -> Error {
+        let message = format!("{} transactions are waiting already", self.shared.queue);
+        Error::new(Category::Busy, "db.error/busy", message)
+            .with_hint("wait for some of the answers, then submit again")
     }
 
     /// Waits until the newest value is at least at `t`.
@@ -386,6 +426,10 @@ impl Transactor {
         let now = self.db().basis().home.gauge_micros();
         let micros = now.saturating_sub(self.shared.current_at.load(Ordering::Acquire));
         Duration::from_micros(u64::try_from(micros).unwrap_or(0))
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        !self.shared.is_stopped()
     }
 
     pub(crate) fn is_leading(&self) -> bool {
@@ -512,23 +556,70 @@ fn spawn(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<(
 }
 
 /// The keeper of the log: appends batch after batch, each when the one before is settled, and reads what others append.
-fn keep_log(mut log: Log, errands: &Receiver<Errand>, outcomes: &Sender<Message>) {
-    let fault = || Error::new(Category::Fault, "db.error/fault", "the log met a fault of the database");
+fn keep_log(log: &Mutex<Log>, errands: &Receiver<Errand>, outcomes: &Sender<Message>) {
     while let Ok(errand) = errands.recv() {
-        let done = catch_unwind(AssertUnwindSafe(|| match &errand {
-            Errand::Append(batch) => Message::Appended(log.append(batch).map_err(Error::from)),
-            Errand::ReadOn => Message::ReadOn(log.read_on().map_err(Error::from)),
-            Errand::Take(first, frames) => {
-                Message::Taken(log.take_frames(*first, frames).map_err(Error::from))
-            }
-        }));
-        let done = done.unwrap_or_else(|_| match errand {
-            Errand::Append(_) => Message::Appended(Err(fault())),
-            Errand::ReadOn => Message::ReadOn(Err(fault())),
-            Errand::Take(..) => Message::Taken(Err(fault())),
-        });
-        if outcomes.send(done).is_err() {
+        if outcomes.send(carry_out(log, &errand)).is_err() {
             return;
         }
     }
+}
+
+/// Does one thing with the log, which nobody else does anything with meanwhile.
+fn carry_out(log: &Mutex<Log>, errand: &Errand) -> Message {
+    let fault = || Error::new(Category::Fault, "db.error/fault", "the log met a fault of the database");
+    // A panic is caught below, where the lock is held.
+    let mut log = log.lock().unwrap_or_else(PoisonError::into_inner);
+    let done = catch_unwind(AssertUnwindSafe(|| match errand {
+        Errand::Append(batch) => Message::Appended(log.append(batch).map_err(Error::from)),
+        Errand::ReadOn => Message::ReadOn(log.read_on().map_err(Error::from)),
+        Errand::Take(first, frames) => Message::Taken(log.take_frames(*first, frames).map_err(Error::from)),
+    }));
+    done.unwrap_or_else(|_| match errand {
+        Errand::Append(_) => Message::Appended(Err(fault())),
+        Errand::ReadOn => Message::ReadOn(Err(fault())),
+        Errand::Take(..) => Message::Taken(Err(fault())),
+    })
+}
+
+/// The writer's thread: one message after the other, unless somebody else is at the desk.
+fn write(desk: &Desk, messages: &Receiver<Message>) {
+    let _leaving = Leaving(desk);
+    let mut pause = at_desk(desk, |writer| {
+        writer.begin();
+        writer.follow.pause()
+    });
+    while let Some(wait) = pause {
+        let message = match wait {
+            Some(wait) => match messages.recv_timeout(wait) {
+                Ok(message) => message,
+                Err(RecvTimeoutError::Timeout) => Message::Look(None),
+                Err(RecvTimeoutError::Disconnected) => break,
+            },
+            None => match messages.recv() {
+                Ok(message) => message,
+                Err(_) => break,
+            },
+        };
+        pause = at_desk(desk, |writer| {
+            writer.serve(message);
+            writer.follow.pause()
+        });
+    }
+}
+
+/// When this is dropped there is no writer any more, and whoever waits for an answer learns that there will be none.
+struct Leaving<'d>(&'d Desk);
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        drop(self.0.lock().unwrap_or_else(PoisonError::into_inner).take());
+    }
+}
+
+/// Has the writer do something; none if it has ended, or met a fault, which ends it.
+fn at_desk<R>(desk: &Desk, work: impl FnOnce(&mut Writer) -> R) -> Option<R> {
+    let mut writer = desk.lock().ok()?;
+    let writer = writer.as_mut()?;
+    let done = work(writer);
+    (!writer.has_ended()).then_some(done)
 }

@@ -8,6 +8,9 @@ use annals_storage::anomaly::Category;
 use annals_storage::backend::fault::{Call, Fault, FaultyStorage};
 use annals_storage::backend::{MemoryStorage, Storage};
 
+use annals_query::edn::Edn;
+
+use crate::code::{Code, Context};
 use crate::connection::Connection;
 use crate::options::Options;
 use crate::store::{Store, connect};
@@ -53,7 +56,7 @@ fn gated(queue: usize) -> (Gate, Connection) {
 }
 
 fn count(conn: &Connection) -> usize {
-    conn.db().datoms(crate::Order::Aevt, &[crate::Edn::keyword("a/n")], None).unwrap().len()
+    conn.db().datoms(crate::Order::Aevt, &[Edn::keyword("a/n")], None).unwrap().len()
 }
 
 #[test]
@@ -81,6 +84,53 @@ fn what_arrives_during_an_append_is_the_next_batch() {
     assert_eq!(ts, (2..202).collect::<Vec<_>>());
     let batches = conn.transactor.log().batch_of(201).unwrap() - conn.transactor.log().batch_of(1).unwrap();
     assert_eq!(batches, 2, "the first one alone, the rest together");
+}
+
+#[test]
+fn who_is_alone_carries_out_his_own_transaction() {
+    let ran: Arc<Mutex<Vec<std::thread::ThreadId>>> = Arc::default();
+    let told = Arc::clone(&ran);
+    let code = Code::new().function("my/tell", move |_: &Context<'_>, _: &[Edn]| {
+        told.lock().unwrap().push(std::thread::current().id());
+        Ok(Edn::Vector(Vec::new()))
+    });
+    let options = Options { code: code.unwrap(), ..Options::default() };
+    let conn = open(Arc::new(MemoryStorage::new()), options).database("main").unwrap();
+    let here = std::thread::current().id();
+    conn.transact("[[my/tell]]").unwrap();
+    conn.submit("[[my/tell]]").unwrap().wait().unwrap();
+    let ran = ran.lock().unwrap();
+    assert_eq!((ran.len(), ran[0] == here, ran[1] == here), (2, true, false), "submitting never waits");
+}
+
+#[test]
+fn what_one_hands_over_first_comes_first() {
+    let (_, conn) = gated(1000);
+    for n in 0..300 {
+        let first = conn.submit(format!("[{{:a/n {n} :a/count 1}}]")).unwrap();
+        let second = conn.transact(format!("[[:db/cas [:a/n {n}] :a/count 1 2]]")).unwrap();
+        assert_eq!(second.t, first.wait().unwrap().t + 1);
+    }
+}
+
+#[test]
+fn a_storage_that_breaks_under_who_waits_breaks_nothing_else() {
+    let panics = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&panics);
+    let storage = FaultyStorage::new(Arc::new(MemoryStorage::new())).delayed(move |call| {
+        assert!(!(call.operation == "fill_slot" && told.load(Ordering::Acquire)), "a fault of the storage");
+    });
+    let conn = open(Arc::new(storage), Options::default()).database("main").unwrap();
+    conn.transact(SCHEMA).unwrap();
+    panics.store(true, Ordering::Release);
+    assert_eq!(conn.transact("[{:a/n 1}]").unwrap_err().category(), Category::Fault);
+    panics.store(false, Ordering::Release);
+    assert_eq!(
+        conn.transact("[{:a/n 2}]").unwrap_err().category(),
+        Category::Fault,
+        "nothing is written any more"
+    );
+    assert_eq!((conn.is_open(), conn.db().basis_t(), count(&conn)), (false, 1, 0), "it can still be read");
 }
 
 #[test]
@@ -146,7 +196,7 @@ fn ten(storage: &Arc<FaultyStorage>) -> Vec<u64> {
 
 fn stored(memory: &MemoryStorage) -> Vec<u64> {
     let conn = open(Arc::new(memory.clone()), Options::default()).database("main").unwrap();
-    let Ok(found) = conn.db().datoms(crate::Order::Avet, &[crate::Edn::keyword("a/n")], None) else {
+    let Ok(found) = conn.db().datoms(crate::Order::Avet, &[Edn::keyword("a/n")], None) else {
         return Vec::new();
     };
     found

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, SyncSender};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Sender, SyncSender};
+use std::sync::{Arc, Mutex};
 
 use annals_storage::anomaly::Category;
 use annals_storage::datom::T;
-use annals_storage::log::{Appended, LogBatch, LogReader, LoggedTx};
+use annals_storage::log::{Appended, Log, LogBatch, LogReader, LoggedTx};
 
 use super::answered::{Again, Answered};
 use super::courier::Couriers;
@@ -15,7 +16,7 @@ use super::follow::Follow;
 use super::follow_up::FollowUps;
 use super::indexer::Task;
 use super::upkeep::Upkeep;
-use super::{Errand, Message, Shared, Submitted, gone};
+use super::{Errand, Message, Shared, Submitted, carry_out, gone};
 use crate::basis::{Basis, Counters};
 use crate::database::Db;
 use crate::error::{Error, Result};
@@ -82,11 +83,14 @@ impl Entry {
 
 pub(super) struct Writer {
     pub(super) home: Arc<Home>,
-    messages: Receiver<Message>,
     pub(super) errands: Sender<Errand>,
     pub(super) couriers: Couriers,
     pub(super) shared: Arc<Shared>,
     pub(super) log: LogReader,
+    /// For batches that are not worth another thread.
+    keeper: Arc<Mutex<Log>>,
+    /// What is judged now is alone: nobody else waits, so that its batch is appended on this thread.
+    is_alone: bool,
     /// What is in the log.
     pub(super) durable: Arc<Basis>,
     /// What will be in the log when all that was accepted is.
@@ -106,7 +110,7 @@ pub(super) struct Writer {
 
 /// What the writer hands work to, and is handed it by.
 pub(super) struct Ends {
-    pub(super) messages: Receiver<Message>,
+    pub(super) keeper: Arc<Mutex<Log>>,
     pub(super) errands: Sender<Errand>,
     pub(super) tasks: Sender<Task>,
     pub(super) couriers: Couriers,
@@ -136,7 +140,8 @@ impl Writer {
         durable.home.gauges().batches = seq;
         Writer {
             home: Arc::clone(&durable.home),
-            messages: ends.messages,
+            keeper: ends.keeper,
+            is_alone: false,
             errands: ends.errands,
             couriers: ends.couriers,
             shared,
@@ -156,45 +161,55 @@ impl Writer {
         }
     }
 
-    pub(super) fn run(mut self) {
+    /// Takes up what is to be done before the first message.
+    pub(super) fn begin(&mut self) {
         self.take_up();
         self.keep_up();
-        while !(self.stopping && self.has_nothing_to_do()) {
-            let message = match self.follow.pause() {
-                Some(pause) => match self.messages.recv_timeout(pause) {
-                    Ok(message) => message,
-                    Err(RecvTimeoutError::Timeout) => Message::Look(None),
-                    Err(RecvTimeoutError::Disconnected) => return,
-                },
-                None => match self.messages.recv() {
-                    Ok(message) => message,
-                    Err(_) => return,
-                },
-            };
-            match message {
-                Message::Request(request) => self.take(request),
-                Message::Appended(outcome) => self.settle(outcome),
-                Message::ReadOn(outcome) => self.read_on(outcome, false),
-                Message::Taken(outcome) => self.read_on(outcome, true),
-                Message::Look(asker) => self.look(asker),
-                #[cfg(feature = "remote")]
-                Message::Fed(first, frames) => self.fed(first, frames),
-                Message::Stance => self.change_stance(),
-                Message::Finished(finished) => self.finished(finished),
-                Message::Index => {
-                    self.upkeep.want_all();
-                    self.lead();
-                }
-                Message::Lead => self.lead(),
-                Message::Task(task) => self.take_task(task),
-                Message::Close(why, done) => self.closing = Some((why, done)),
-                Message::Stop => self.stopping = true,
+    }
+
+    /// True if there is nothing to wait for any more.
+    pub(super) fn has_ended(&self) -> bool {
+        self.stopping && self.has_nothing_to_do()
+    }
+
+    /// Does what a message asks for, and what follows from it.
+    pub(super) fn serve(&mut self, message: Message) {
+        match message {
+            Message::Request(request) => self.take(request),
+            Message::Appended(outcome) => self.settle(outcome),
+            Message::ReadOn(outcome) => self.read_on(outcome, false),
+            Message::Taken(outcome) => self.read_on(outcome, true),
+            Message::Look(asker) => self.look(asker),
+            #[cfg(feature = "remote")]
+            Message::Fed(first, frames) => self.fed(first, frames),
+            Message::Stance => self.change_stance(),
+            Message::Finished(finished) => self.finished(finished),
+            Message::Index => {
+                self.upkeep.want_all();
+                self.lead();
             }
-            self.close_when_idle();
-            self.follow_up();
-            self.keep_up();
-            self.tell_epoch();
+            Message::Lead => self.lead(),
+            Message::Task(task) => self.take_task(task),
+            Message::Close(why, done) => self.closing = Some((why, done)),
+            Message::Stop => self.stopping = true,
         }
+        self.go_round();
+    }
+
+    /// Carries a request out to its answer, on the thread of who waits for it, unless something else is to be done first.
+    pub(super) fn serve_here(&mut self, request: Submitted) {
+        self.is_alone = self.has_nothing_to_do() && self.shared.waiting.load(Ordering::Acquire) == 1;
+        self.take(request);
+        self.is_alone = false;
+        self.go_round();
+    }
+
+    /// Does what has become due.
+    fn go_round(&mut self) {
+        self.close_when_idle();
+        self.follow_up();
+        self.keep_up();
+        self.tell_epoch();
     }
 
     /// True if nothing that was submitted is under way or waits.
@@ -275,26 +290,31 @@ impl Writer {
         }
         let t = txs.last().map_or(self.durable.t, |tx| tx.t);
         let epoch = self.follow.next_epoch();
-        let sent = self.send_batch(LogBatch { seq: self.seq, epoch, id: 0, next: next.to_log(t), txs });
-        self.in_flight = Some(Flight { entries, epoch });
-        if let Err(error) = sent {
-            self.settle(Err(error));
-        }
+        self.send_batch(entries, LogBatch { seq: self.seq, epoch, id: 0, next: next.to_log(t), txs });
     }
 
     /// Sends a batch that holds nothing: whoever led before finds it in its way.
     pub(super) fn send_fence(&mut self) {
         let (epoch, next) = (self.follow.next_epoch(), self.durable.next.to_log(self.durable.t));
-        let sent = self.send_batch(LogBatch { seq: self.seq, epoch, id: 0, next, txs: Vec::new() });
-        self.in_flight = Some(Flight { entries: Vec::new(), epoch });
-        if let Err(error) = sent {
-            self.settle(Err(error));
-        }
+        self.send_batch(Vec::new(), LogBatch { seq: self.seq, epoch, id: 0, next, txs: Vec::new() });
     }
 
-    fn send_batch(&self, batch: LogBatch) -> Result<()> {
-        let id = self.home.options.chance.next_id()?;
-        self.errands.send(Errand::Append(LogBatch { id, ..batch })).map_err(|_| gone())
+    /// Has a batch appended, by the thread that does that, or here.
+    fn send_batch(&mut self, entries: Vec<Entry>, batch: LogBatch) {
+        self.in_flight = Some(Flight { entries, epoch: batch.epoch });
+        let sent = self.home.options.chance.next_id().map(|id| Errand::Append(LogBatch { id, ..batch }));
+        match sent {
+            Ok(errand) if self.is_alone => match carry_out(&self.keeper, &errand) {
+                Message::Appended(outcome) => self.settle(outcome),
+                _ => self.settle(Err(gone())),
+            },
+            Ok(errand) => {
+                if self.errands.send(errand).is_err() {
+                    self.settle(Err(gone()));
+                }
+            }
+            Err(error) => self.settle(Err(error)),
+        }
     }
 
     /// The entries of the next batch: all, within limits.
