@@ -12,7 +12,8 @@ use crate::fields::{Body, Fields};
 use crate::json::Types;
 use crate::media::Media;
 use crate::params::Params;
-use crate::problem::Problem;
+use crate::problem::{Problem, Written};
+use crate::quick::{self, Quick};
 use crate::reply::{Content, Reply};
 use crate::shared::Shared;
 use crate::view::{Lens, Moment, Stamp};
@@ -50,6 +51,10 @@ pub(crate) struct Ask {
     pub(crate) demand: Demand,
     /// It was handed over by another process: it is written here or refused.
     pub(crate) is_handed_over: bool,
+    /// It is tried on the spot: it may not wait for anything, nor take long ([`crate::quick`]).
+    pub(crate) on_the_spot: bool,
+    /// What was asked, if it can be asked on the spot.
+    pub(crate) question: OnceLock<u64>,
     /// Set when the asker is gone or the time is up.
     pub(crate) cancel: Arc<AtomicBool>,
     /// What is known of the database so far.
@@ -90,8 +95,30 @@ impl Ask {
 
     /// The database that the path names; it must be there.
     pub(crate) fn connection(&self) -> Result<Connection, Problem> {
-        let connection = self.shared.database(self.part("db"))?;
+        let connection = match self.on_the_spot {
+            true => self.shared.known(self.part("db")).ok_or_else(quick::elsewhere)?,
+            false => self.shared.database(self.part("db"))?,
+        };
         Ok(self.known.connection.get_or_init(|| connection).clone())
+    }
+
+    /// False if it may wait for something, or is long to read.
+    pub(crate) fn may_be_quick(&self) -> bool {
+        self.demand.wait().is_zero() && self.params.get("timeout").is_none() && self.body.len() <= quick::BODY
+    }
+
+    /// Ends a try on the spot unless the question is known to be quick.
+    pub(crate) fn allow_question(&self, text: &str) -> Result<(), Problem> {
+        let mark = *self.question.get_or_init(|| Quick::mark(text));
+        if self.on_the_spot && !self.shared.quick.knows(mark) { Err(quick::elsewhere()) } else { Ok(()) }
+    }
+
+    /// What a question that was tried on the spot failed by, or that it is to be asked again elsewhere.
+    pub(crate) fn failed(&self, error: annals::Error, text: &Written) -> Problem {
+        if self.on_the_spot && error.keyword() == "db.error/timeout" {
+            return quick::elsewhere();
+        }
+        Problem::about(error, text)
     }
 
     /// The newest value of the database that the path names, when it has reached the basis that was demanded.
@@ -147,7 +174,9 @@ impl Ask {
 
     /// All of the request that its answer depends on.
     fn identity(&self) -> Vec<u8> {
-        let parts = (&self.path, self.params.sorted(), self.media, self.body_media, self.types, &self.body);
-        format!("{parts:?}").into_bytes()
+        let forms = (self.params.sorted(), self.media, self.body_media, self.types);
+        let mut text = format!("{} {} {forms:?} ", self.path.len(), self.path).into_bytes();
+        text.extend(self.body.as_bytes());
+        text
     }
 }

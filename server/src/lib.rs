@@ -34,6 +34,7 @@ mod options;
 mod params;
 pub mod plain;
 mod problem;
+mod quick;
 mod reply;
 mod routes;
 mod server;

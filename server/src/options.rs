@@ -18,6 +18,9 @@ pub struct ServerOptions {
     pub transact_timeout: Duration,
     /// How long a request may wait for a basis that it demands; a request can ask for less.
     pub basis_timeout: Duration,
+    /// How long a question is tried on a thread that speaks HTTP, if a tenth of it was enough the last time; then it is asked
+    /// anew where it may block. Zero: none is tried.
+    pub spot_time: Duration,
     /// How many reads may run at once; more are refused as busy.
     pub reads: usize,
     /// How many transactions may be under way at once; more are refused as busy.
@@ -56,6 +59,7 @@ impl Default for ServerOptions {
             query_timeout: Duration::from_secs(30),
             transact_timeout: Duration::from_secs(30),
             basis_timeout: Duration::from_secs(10),
+            spot_time: Duration::from_millis(2),
             reads: 64,
             writes: 256,
             streams: 2048,

@@ -65,6 +65,8 @@ pub(crate) struct Call {
     pub(crate) params: &'static [&'static str],
     /// True if it reads a body.
     pub(crate) body: bool,
+    /// True if it may be answered on the spot ([`crate::quick`]).
+    pub(crate) quick: bool,
     /// True if it can answer in rows (CSV, newline-delimited JSON).
     pub(crate) rows: bool,
     /// The one type of its answers, if it is neither EDN nor JSON as wished.
@@ -98,6 +100,7 @@ pub(crate) const READ: Call = Call {
     work: Work::Read,
     params: &[],
     body: false,
+    quick: false,
     rows: false,
     plain: None,
     statuses: &[200],
@@ -126,6 +129,7 @@ const QUERY: Call = Call {
         "verify",
     ],
     body: true,
+    quick: true,
     rows: true,
     bodies: &[
         (Media::Edn, "{:query [:find ?title :where [?f :film/title ?title]] :limit 10}"),
@@ -318,6 +322,7 @@ pub(crate) const ROUTES: &[Route] = &[
                     "explain",
                     "verify",
                 ],
+                quick: true,
                 rows: true,
                 needs: &["query"],
                 sample: &[

@@ -3,16 +3,17 @@
 //! A database that was asked about stays open, so that the next request does not have to open it again.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use annals::{Category, Connection, Store};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
 
 use crate::metrics::Metrics;
 use crate::options::ServerOptions;
 use crate::problem::Problem;
+use crate::quick::Quick;
 use crate::routes::{ROUTES, Work};
 use crate::tail::Tails;
 
@@ -23,13 +24,16 @@ pub(crate) struct Shared {
     pub(crate) options: ServerOptions,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) tails: Arc<Tails>,
+    pub(crate) quick: Quick,
     /// The description of all calls, made once.
     pub(crate) described: String,
     gates: [Gate; 4],
     open: Mutex<BTreeMap<String, Open>>,
     /// True from the moment the server is asked to stop.
     draining: watch::Sender<bool>,
-    under_way: watch::Sender<usize>,
+    under_way: AtomicUsize,
+    /// Told when a request has ended while the server is ending.
+    ended: Notify,
     requests: AtomicU64,
     /// Tells the requests of this server from those of others.
     mark: u64,
@@ -61,11 +65,14 @@ impl std::fmt::Debug for Open {
 
 /// A request that is under way, as long as this lives.
 #[derive(Debug)]
-pub(crate) struct UnderWay<'a>(&'a watch::Sender<usize>);
+pub(crate) struct UnderWay<'a>(&'a Shared);
 
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
-        self.0.send_modify(|count| *count -= 1);
+        self.0.under_way.fetch_sub(1, Ordering::SeqCst);
+        if self.0.is_draining() {
+            self.0.ended.notify_waiters();
+        }
     }
 }
 
@@ -85,11 +92,13 @@ impl Shared {
             store: StoreBox(store),
             metrics: Arc::new(Metrics::new()),
             tails: Arc::new(Tails::new(options.tail_bytes)),
+            quick: Quick::new(options.spot_time),
             described: crate::openapi::text(ROUTES),
             gates,
             open: Mutex::default(),
             draining: watch::Sender::new(false),
-            under_way: watch::Sender::new(0),
+            under_way: AtomicUsize::new(0),
+            ended: Notify::new(),
             requests: AtomicU64::new(0),
             mark: std::hash::BuildHasher::hash_one(&std::hash::RandomState::new(), 0_u8),
             options,
@@ -130,11 +139,20 @@ impl Shared {
     }
 
     /// A database that is held open, and was there a moment ago.
-    fn known(&self, name: &str) -> Option<Connection> {
+    pub(crate) fn known(&self, name: &str) -> Option<Connection> {
         let open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let open = open.get(name).filter(|open| open.seen.elapsed() < LOOKED_AGAIN_AFTER)?;
-        // Who owns the storage alone knows better.
-        self.store.shared_storage().map(|_| open.connection.clone())
+        let open = open.get(name)?;
+        let is_there = match self.is_local() {
+            // Nobody else can have dropped it.
+            true => open.connection.is_open(),
+            false => open.seen.elapsed() < LOOKED_AGAIN_AFTER,
+        };
+        is_there.then(|| open.connection.clone())
+    }
+
+    /// True if nobody else writes to the storage, and it is near.
+    pub(crate) fn is_local(&self) -> bool {
+        self.store.shared_storage().is_none()
     }
 
     fn held(&self, name: &str) -> Option<Connection> {
@@ -159,8 +177,8 @@ impl Shared {
             return Ok(None);
         }
         // Counted before the look, so that who ends the server either sees this request or is seen by it.
-        self.under_way.send_modify(|count| *count += 1);
-        let entered = UnderWay(&self.under_way);
+        self.under_way.fetch_add(1, Ordering::SeqCst);
+        let entered = UnderWay(self);
         if self.is_draining() { Err(Problem::stopping()) } else { Ok(Some(entered)) }
     }
 
@@ -182,8 +200,14 @@ impl Shared {
     /// Takes no more requests, and waits for those under way.
     pub(crate) async fn drain(&self) {
         self.draining.send_replace(true);
-        // The sender lives as long as this: an error cannot come.
-        let _ = self.under_way.subscribe().wait_for(|count| *count == 0).await;
+        loop {
+            // Listened for before the look, so that no end is missed.
+            let ended = self.ended.notified();
+            if self.under_way.load(Ordering::SeqCst) == 0 {
+                break;
+            }
+            ended.await;
+        }
     }
 
     /// Lets go of all databases.

@@ -1,13 +1,14 @@
 //! What happens to every request before and after its call.
 //!
 //! A request is checked (origin, method, parameters, media types, size), admitted or refused as busy, run on a thread
-//! that may block, and answered, also when it panicked or its time is up; then one line of the server's log tells of it.
+//! that may block (or, if it is [`crate::quick`], on the spot), and answered, also when it panicked or its time is up; then one line of the server's log tells of it.
 //! If the asker goes away, hyper drops the future here, and with it a [`Leave`] that tells the query to stop. A transaction
 //! is never stopped half-way.
 
 use std::any::Any;
-use std::sync::Arc;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
@@ -25,6 +26,7 @@ use crate::json::Types;
 use crate::media::{self, Media};
 use crate::params::{self, Params};
 use crate::problem::Problem;
+use crate::quick;
 use crate::reply::{Content, problem_response, put};
 use crate::routes::{Call, Route, Work};
 use crate::shared::Shared;
@@ -181,6 +183,8 @@ async fn ask_of(
         last_event: parts.headers.get(LAST_EVENT).map(event_id).transpose()?,
         types,
         has_tags: tags.flat_map(|tags| tags.split(',')).map(|tag| tag.trim().to_owned()).collect(),
+        on_the_spot: false,
+        question: OnceLock::new(),
         cancel: Arc::new(AtomicBool::new(false)),
         known: known.clone(),
     })
@@ -240,15 +244,30 @@ enum Outcome {
     Tail(Box<tail::Start>),
 }
 
-/// Runs the call on a thread that may block. The permit goes with it: work that nobody waits for still counts.
-async fn run(shared: &Arc<Shared>, call: &'static Call, ask: Ask) -> Result<Response, Problem> {
+/// Runs the call: on the spot if it may be quick, else on a thread that may block. The permit goes with it: work that
+/// nobody waits for still counts.
+async fn run(shared: &Arc<Shared>, call: &'static Call, mut ask: Ask) -> Result<Response, Problem> {
     let permit = shared.admit(call.work)?;
+    ask.on_the_spot = call.quick && shared.is_local() && ask.may_be_quick() && !shared.quick.time.is_zero();
+    if ask.on_the_spot {
+        let outcome = catch_unwind(AssertUnwindSafe(|| finished(call, &ask)));
+        match outcome.unwrap_or_else(|panic| Err(panicked(panic.as_ref()))) {
+            Err(problem) if quick::is_elsewhere(&problem) => ask.on_the_spot = false,
+            outcome => {
+                shared.metrics.on_the_spot.inc();
+                return outcome;
+            }
+        }
+    }
     let leave = Leave(ask.cancel.clone());
     if let Some(millis) = ask.params.count("timeout")? {
         ask.limit_time(millis);
     }
     let (limit, known) = (ask.limit.subscribe(), ask.known.clone());
     let work = tokio::task::spawn_blocking(move || {
+        if call.work != Work::Stream {
+            return Ok((Outcome::Answer(finished(call, &ask)?), None));
+        }
         let reply = (call.run)(&ask)?;
         if let Content::Tail(start) = reply.content {
             return Ok((Outcome::Tail(start), permit));
@@ -261,15 +280,30 @@ async fn run(shared: &Arc<Shared>, call: &'static Call, ask: Ask) -> Result<Resp
     };
     drop(leave);
     let outcome = outcome.unwrap_or_else(|error| {
-        if let Ok(panic) = error.try_into_panic() {
-            tracing::error!(panic = panic_text(panic.as_ref()), "a call panicked");
-        }
-        Err(Problem::panicked())
+        Err(error.try_into_panic().map_or_else(|_| Problem::panicked(), |panic| panicked(panic.as_ref())))
     });
     match outcome? {
         (Outcome::Answer(response), _) => Ok(response),
         (Outcome::Tail(start), permit) => tail::answer(shared, *start, permit, &known).await,
     }
+}
+
+/// Runs the call to its answer, and remembers whether the question was a quick one.
+fn finished(call: &Call, ask: &Ask) -> Result<Response, Problem> {
+    let began = Instant::now();
+    let outcome = (call.run)(ask).and_then(|reply| reply.into_response(ask.media, ask.types));
+    if let Some(mark) = ask.question.get() {
+        match &outcome {
+            Err(problem) if quick::is_elsewhere(problem) => ask.shared.quick.forget(*mark),
+            _ => ask.shared.quick.note(*mark, began.elapsed()),
+        }
+    }
+    outcome
+}
+
+fn panicked(panic: &(dyn Any + Send)) -> Problem {
+    tracing::error!(panic = panic_text(panic), "a call panicked");
+    Problem::panicked()
 }
 
 /// Waits for a piece of work no longer than its limit, which may shrink meanwhile.

@@ -4,11 +4,11 @@
 //! as many inputs as the query has, the first of them takes its place.
 //! Any input may be a view of the path's database, or of another database of this store: `#annals/db {:as-of 7}`.
 
-use annals::edn::{Form, FormKind};
 use annals::{Arg, Budget, Db, Edn, Question};
 
 use crate::ask::Ask;
 use crate::problem::Problem;
+use crate::quick;
 use crate::view::{Lens, Moment};
 
 /// What a query is given.
@@ -22,17 +22,11 @@ pub(crate) struct Inputs {
 
 impl Inputs {
     /// Puts together what the request gives. `wants_db`: the query takes a database first.
-    pub(crate) fn of(
-        query: &Form,
-        wants_db: bool,
-        mut args: Vec<Edn>,
-        rules: Option<Edn>,
-    ) -> Result<Inputs, Problem> {
-        let names = names(query);
+    pub(crate) fn of(question: &Question, mut args: Vec<Edn>, rules: Option<Edn>) -> Result<Inputs, Problem> {
         let given = args.len() + usize::from(rules.is_some());
-        let over_path = wants_db && given != names.len().max(1);
+        let over_path = question.wants_db() && given != question.input_count();
         if let Some(rules) = rules {
-            let place = names.iter().position(|name| name.as_atom() == Some(&Edn::symbol("%")));
+            let place = question.rules_place();
             let at = place.ok_or_else(no_place)?.saturating_sub(usize::from(over_path));
             args.insert(at.min(args.len()), rules);
         }
@@ -48,7 +42,8 @@ impl Inputs {
     ) -> Result<(Question, Vec<Lens>), Problem> {
         let options = &ask.shared.options;
         let cancel = Some(ask.cancel.clone());
-        let budget = Budget { rows: options.rows, bytes: options.bytes, cancel, ..Budget::default() };
+        let time = ask.on_the_spot.then_some(ask.shared.quick.time);
+        let budget = Budget { rows: options.rows, bytes: options.bytes, cancel, time, ..Budget::default() };
         let mut question = question.budget(budget);
         let now = lens.now.clone();
         let mut lenses = Vec::new();
@@ -75,24 +70,9 @@ const VIEW: &str = "annals/db";
 
 fn view_of(ask: &Ask, now: &Db, view: &Edn) -> Result<Lens, Problem> {
     match Moment::of_argument(view)? {
+        (Some(name), _) if name != now.name() && ask.on_the_spot => Err(quick::elsewhere()),
         (Some(name), moment) if name != now.name() => Ok(moment.of(&ask.shared.database(&name)?.db())),
         (_, moment) => Ok(moment.of(now)),
-    }
-}
-
-/// The names of `:in`, none if there is no `:in`.
-fn names(query: &Form) -> Vec<&Form> {
-    let is_in = |form: &Form| form.as_atom() == Some(&Edn::keyword("in"));
-    match &query.kind {
-        FormKind::Map(pairs) => {
-            let names = pairs.iter().find(|(key, _)| is_in(key)).and_then(|(_, names)| names.as_seq());
-            names.unwrap_or_default().iter().collect()
-        }
-        _ => {
-            let forms = query.as_seq().unwrap_or_default();
-            let names = forms.iter().skip_while(|form| !is_in(form)).skip(1);
-            names.take_while(|form| !matches!(form.as_atom(), Some(Edn::Keyword(_)))).collect()
-        }
     }
 }
 
@@ -110,8 +90,7 @@ mod tests {
         let read = |text: &str| annals::edn::read_one(text).unwrap();
         let Edn::Vector(args) = read(args).to_edn() else { panic!("args") };
         let rules = rules.map(|text| read(text).to_edn());
-        let wants_db = annals::q(query).unwrap().wants_db();
-        let inputs = Inputs::of(&read(query), wants_db, args, rules).unwrap();
+        let inputs = Inputs::of(&annals::q(query).unwrap(), args, rules).unwrap();
         assert_eq!((inputs.over_path, Edn::Vector(inputs.args).to_string().as_str()), want, "{query}");
     }
 

@@ -8,6 +8,7 @@ use crate::ask::Ask;
 use crate::fields::{Body, Field, Fields};
 use crate::params;
 use crate::problem::{Problem, Written};
+use crate::quick;
 use crate::reply::{Content, Doc, Reply};
 use crate::table::Table;
 use crate::view::Lens;
@@ -62,6 +63,9 @@ fn is_bare_query(body: &Body) -> bool {
 
 fn answer(ask: &Ask, query: Written, mut fields: Fields, args: Option<Vec<Edn>>) -> Result<Reply, Problem> {
     if let Some(field) = fields.take("timeout") {
+        if ask.on_the_spot {
+            return Err(quick::elsewhere());
+        }
         ask.limit_time(field.count("timeout")?);
     }
     let limit = match fields.take("limit") {
@@ -87,9 +91,14 @@ fn answer(ask: &Ask, query: Written, mut fields: Fields, args: Option<Vec<Edn>>)
     let mut lens = ask.lens(&mut fields)?;
     fields.finish(FIELDS)?;
 
-    let about = |error| Problem::about(error, &query);
+    if !(explain || verify || cursor.is_some()) {
+        ask.allow_question(query.text())?;
+    } else if ask.on_the_spot {
+        return Err(quick::elsewhere());
+    }
+    let about = |error| ask.failed(error, &query);
     let mut question = ask.shared.store.q(query.text()).map_err(about)?;
-    let inputs = Inputs::of(&query.read()?, question.wants_db(), args, rules)?;
+    let inputs = Inputs::of(&question, args, rules)?;
     if let Some(cursor) = &cursor {
         question = question.after(cursor);
         if let Some(t) = Cursor::decode(cursor).map_err(annals::Error::from)?.basis {

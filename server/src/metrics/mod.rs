@@ -26,6 +26,8 @@ pub(crate) struct Metrics {
     requests: Family<[Label; 3], Counter>,
     seconds: Family<[Label; 2], Histogram>,
     refused: Family<[Label; 1], Counter>,
+    /// Requests that were answered by the thread that speaks HTTP.
+    pub(crate) on_the_spot: Counter,
     /// Bytes that came in.
     pub(crate) received: Counter,
     /// Bytes that went out.
@@ -47,6 +49,7 @@ impl Metrics {
             requests: Family::default(),
             seconds: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.0005, 2.0, 17))),
             refused: Family::default(),
+            on_the_spot: Counter::default(),
             received: Counter::default(),
             sent: Counter::default(),
             connections: Running::default(),
@@ -59,6 +62,8 @@ impl Metrics {
         registry.register("http_requests", "Requests answered", all.requests.clone());
         registry.register("http_request_duration_seconds", "Time to an answer's head", all.seconds.clone());
         registry.register("http_requests_refused", "Requests refused as busy", all.refused.clone());
+        let spot = "Requests answered by a thread that speaks HTTP, without handing them on";
+        registry.register("http_on_the_spot", spot, all.on_the_spot.clone());
         registry.register("http_received_bytes", "Bytes received", all.received.clone());
         registry.register("http_sent_bytes", "Bytes sent", all.sent.clone());
         registry.register("http_connections", "Open connections", all.connections.0.clone());

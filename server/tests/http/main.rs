@@ -10,6 +10,7 @@ mod load;
 mod openapi;
 mod operated;
 mod pages;
+mod spot;
 mod support;
 mod tail;
 mod time;
