@@ -8,14 +8,12 @@
 
 #![allow(clippy::print_stdout)]
 
-use std::fs::File;
-use std::io::Write;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use annals_bench::{micros, row, syncs, times};
 use annals_server::{Server, ServerOptions};
 use hdrhistogram::Histogram;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -77,33 +75,6 @@ fn main() {
     listeners(&server, rate, seconds);
 }
 
-/// What the disk needs to have 4 KiB for good.
-fn syncs(folder: &Path) -> Histogram<u64> {
-    let mut file = File::create(folder.join("sync")).expect("a file");
-    let mut times = histogram();
-    for _ in 0..300 {
-        file.write_all(&[7; 4096]).expect("room");
-        let begin = Instant::now();
-        file.sync_data().expect("a disk");
-        times.saturating_record(micros(begin.elapsed()));
-    }
-    times
-}
-
-fn histogram() -> Histogram<u64> {
-    Histogram::new_with_bounds(1, 60_000_000, 3).expect("bounds in order")
-}
-
-fn micros(time: Duration) -> u64 {
-    time.as_micros() as u64
-}
-
-fn row(what: &str, times: &Histogram<u64>) {
-    let at = |quantile: f64| times.value_at_quantile(quantile) as f64 / 1e3;
-    let most = times.max() as f64 / 1e3;
-    println!("{what:44} {:9.2} {:9.2} {:9.2} {most:9.2} {:7}", at(0.5), at(0.99), at(0.999), times.len());
-}
-
 /// What came of a load.
 struct Outcome {
     times: Histogram<u64>,
@@ -120,12 +91,12 @@ impl Outcome {
 
 /// So many transactions a second, for so long.
 fn load(server: &Server, rate: u64, time: Duration) -> Outcome {
-    let (next, failed, all) = (AtomicU64::new(0), AtomicU64::new(0), Mutex::new(histogram()));
+    let (next, failed, all) = (AtomicU64::new(0), AtomicU64::new(0), Mutex::new(times()));
     let (url, begin) = (format!("{}/v1/db/main/transact", server.url()), Instant::now());
     let count = (rate as f64 * time.as_secs_f64()) as u64;
     let client = || {
         let agent = ureq::Agent::config_builder().http_status_as_error(false).build().new_agent();
-        let mut times = histogram();
+        let mut own = times();
         loop {
             let n = next.fetch_add(1, Ordering::Relaxed);
             if n >= count {
@@ -141,9 +112,9 @@ fn load(server: &Server, rate: u64, time: Duration) -> Outcome {
             if !matches!(read, Ok((status, true)) if status == 200) {
                 failed.fetch_add(1, Ordering::Relaxed);
             }
-            times.saturating_record(micros(due.elapsed()));
+            own.saturating_record(micros(due.elapsed()));
         }
-        all.lock().expect("no client panics").add(times).expect("the same bounds");
+        all.lock().expect("no client panics").add(own).expect("the same bounds");
     };
     std::thread::scope(|scope| (0..CLIENTS).for_each(|_| drop(scope.spawn(client))));
     Outcome { times: all.into_inner().expect("no client panics"), failed: failed.into_inner() }

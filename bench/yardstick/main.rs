@@ -11,6 +11,9 @@
 
 #![allow(clippy::print_stdout, clippy::disallowed_methods)]
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 mod data;
 mod graph;
 mod history;

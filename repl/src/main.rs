@@ -2,6 +2,11 @@
 
 use std::process::ExitCode;
 
+/// Threads of a server make and drop many small values.
+#[cfg(feature = "mimalloc")]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     annals_repl::main()
 }
