@@ -21,7 +21,7 @@ pub(crate) const BODY: usize = 16 << 10;
 const REMEMBERED: usize = 4096;
 
 /// Says, inside the server, that a call has to be run where it may block.
-const ELSEWHERE: &str = "db.error/elsewhere";
+const ELSEWHERE: &str = "server/elsewhere";
 
 /// The questions that were quick when they were last asked, by their texts.
 #[derive(Debug)]
