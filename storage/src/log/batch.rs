@@ -114,15 +114,34 @@ fn origin(tag: Tag, e: EntityId, instant: i64) -> i64 {
 /// Reads the payload of a batch, of a version up to [`BATCH_VERSION`].
 pub(crate) fn decode(payload: &[u8], version: u8) -> Result<Stored, Malformed> {
     let mut reader = Reader::new(payload);
-    let seq = reader.unsigned("the batch's number")?;
-    let epoch = reader.unsigned("the writer's epoch")?;
-    let id = u128::from_be_bytes(reader.array("the batch's id")?);
-    let previous = u128::from_be_bytes(reader.array("the checksum of the batch before")?);
-    let stands_for = if version < STANDS_FOR_SINCE { None } else { decode_stands_for(&mut reader)? };
+    let Head { seq, epoch, id, previous, stands_for } = decode_head(&mut reader, version)?;
     let next = decode_next(&mut reader)?;
     let txs = decode_txs(&mut reader, version)?;
     reader.finish()?;
     Ok(Stored { batch: LogBatch { seq, epoch, id, next, txs }, previous, stands_for })
+}
+
+/// The checksum of the frame that a batch stands for, if it stands for one; its transactions are not read.
+pub(crate) fn stands_for(payload: &[u8], version: u8) -> Result<Option<u128>, Malformed> {
+    Ok(decode_head(&mut Reader::new(payload), version)?.stands_for)
+}
+
+/// What a batch begins with.
+struct Head {
+    seq: u64,
+    epoch: u64,
+    id: u128,
+    previous: u128,
+    stands_for: Option<u128>,
+}
+
+fn decode_head(reader: &mut Reader<'_>, version: u8) -> Result<Head, Malformed> {
+    let seq = reader.unsigned("the batch's number")?;
+    let epoch = reader.unsigned("the writer's epoch")?;
+    let id = u128::from_be_bytes(reader.array("the batch's id")?);
+    let previous = u128::from_be_bytes(reader.array("the checksum of the batch before")?);
+    let stands_for = if version < STANDS_FOR_SINCE { None } else { decode_stands_for(reader)? };
+    Ok(Head { seq, epoch, id, previous, stands_for })
 }
 
 fn decode_stands_for(reader: &mut Reader<'_>) -> Result<Option<u128>, Malformed> {

@@ -112,10 +112,22 @@ pub(super) struct Opened {
 
 /// Opens a log frame by itself.
 pub(super) fn open(database: DatabaseId, bytes: &[u8], place: &str) -> Result<Opened> {
-    let expected = Expected { kind: Kind::LogBatch, kind_version: BATCH_VERSION, database, place };
-    let opened = frame::open(bytes, &expected)?;
+    let opened = frame::open(bytes, &expected(database, place))?;
     let stored = batch::decode(&opened.payload, opened.kind_version);
     let stored = stored.map_err(|malformed| Error::corrupt(place, malformed.to_string()))?;
     let link = stored.stands_for.unwrap_or(opened.checksum);
     Ok(Opened { stored, link })
+}
+
+/// What the next frame has to name as the one before it, if it goes on from this one. The frame is whole; its transactions
+/// are not read.
+pub(super) fn link(database: DatabaseId, bytes: &[u8], place: &str) -> Result<u128> {
+    let opened = frame::open(bytes, &expected(database, place))?;
+    let stands_for = batch::stands_for(&opened.payload, opened.kind_version);
+    let stands_for = stands_for.map_err(|malformed| Error::corrupt(place, malformed.to_string()))?;
+    Ok(stands_for.unwrap_or(opened.checksum))
+}
+
+fn expected(database: DatabaseId, place: &str) -> Expected<'_> {
+    Expected { kind: Kind::LogBatch, kind_version: BATCH_VERSION, database, place }
 }

@@ -65,7 +65,7 @@ impl Log {
             let what = "it is missing, the last that the newest root packed: a newer root packed more, or it is lost";
             return Err(Error::corrupt(place, what));
         };
-        let link = chain::open(self.lineage.database(), bytes, &place)?.link;
+        let link = chain::link(self.lineage.database(), bytes, &place)?;
         if link != end.previous {
             let what = format!("its frame is {link:032x}, the newest root packed {:032x}", end.previous);
             return Err(Error::corrupt(place, what));
