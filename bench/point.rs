@@ -34,43 +34,62 @@ fn main() {
     };
     let number = |n: usize| Edn::from((n * 7919 % count) as i64);
     let entity = |n: usize| Edn::from((first + n * 7919 % count) as i64);
-    let rules = annals::edn::read_one("[[(above ?x ?y) [?x :node/up ?y]] [(above ?x ?y) [?x :node/up ?z] (above ?z ?y)]]")
-        .expect("rules")
-        .to_edn();
+    let rules = annals::edn::read_one(
+        "[[(above ?x ?y) [?x :node/up ?y]] [(above ?x ?y) [?x :node/up ?z] (above ?z ?y)]]",
+    )
+    .expect("rules")
+    .to_edn();
     let ask = |query: &str, args: Vec<Edn>| {
         db.q(query, args.into_iter().map(annals::Arg::from)).expect("an answer").into_edn()
     };
     type Work<'w> = Box<dyn Fn(usize) -> Edn + 'w>;
     let works: Vec<(&str, Work<'_>)> = vec![
-        ("value of an entity", Box::new(|n| {
-            ask("[:find ?v . :in $ ?e :where [?e :node/value ?v]]", vec![entity(n)])
-        })),
-        ("entity of a unique value", Box::new(|n| {
-            ask("[:find ?e . :in $ ?n :where [?e :node/number ?n]]", vec![number(n)])
-        })),
-        ("value by a unique value", Box::new(|n| {
-            ask("[:find ?v . :in $ ?n :where [?e :node/number ?n] [?e :node/value ?v]]", vec![number(n)])
-        })),
-        ("four facts by a unique value", Box::new(|n| {
-            ask(
-                "[:find ?v ?t ?u :in $ ?n :where [?e :node/number ?n] [?e :node/value ?v] [?e :node/name ?t] [?e :node/up ?u]]",
-                vec![number(n)],
-            )
-        })),
-        ("pulled by a unique value", Box::new(|n| {
-            db.pull("[:node/value :node/name]", (":node/number", number(n))).expect("an answer")
-        })),
-        ("all above, by a rule", Box::new(|n| {
-            ask("[:find [?y ...] :in $ % ?x :where (above ?x ?y)]", vec![rules.clone(), entity(n)])
-        })),
-        ("an attribute of a map", Box::new(|n| {
-            let Edn::Int(e) = entity(n) else { unreachable!("an id") };
-            let entity = db.entity(EntityId(e as u64)).expect("an id").expect("an entity");
-            match entity.get(":node/value").expect("an answer") {
-                Some(annals::Field::Value(value)) => value,
-                other => panic!("{other:?} is no value"),
-            }
-        })),
+        (
+            "value of an entity",
+            Box::new(|n| ask("[:find ?v . :in $ ?e :where [?e :node/value ?v]]", vec![entity(n)])),
+        ),
+        (
+            "entity of a unique value",
+            Box::new(|n| ask("[:find ?e . :in $ ?n :where [?e :node/number ?n]]", vec![number(n)])),
+        ),
+        (
+            "value by a unique value",
+            Box::new(|n| {
+                ask("[:find ?v . :in $ ?n :where [?e :node/number ?n] [?e :node/value ?v]]", vec![number(n)])
+            }),
+        ),
+        (
+            "four facts by a unique value",
+            Box::new(|n| {
+                ask(
+                    "[:find ?v ?t ?u :in $ ?n :where [?e :node/number ?n] [?e :node/value ?v] [?e :node/name ?t] [?e :node/up ?u]]",
+                    vec![number(n)],
+                )
+            }),
+        ),
+        (
+            "pulled by a unique value",
+            Box::new(|n| {
+                db.pull("[:node/value :node/name]", (":node/number", number(n))).expect("an answer")
+            }),
+        ),
+        (
+            "all above, by a rule",
+            Box::new(|n| {
+                ask("[:find [?y ...] :in $ % ?x :where (above ?x ?y)]", vec![rules.clone(), entity(n)])
+            }),
+        ),
+        (
+            "an attribute of a map",
+            Box::new(|n| {
+                let Edn::Int(e) = entity(n) else { unreachable!("an id") };
+                let entity = db.entity(EntityId(e as u64)).expect("an id").expect("an entity");
+                match entity.get(":node/value").expect("an answer") {
+                    Some(annals::Field::Value(value)) => value,
+                    other => panic!("{other:?} is no value"),
+                }
+            }),
+        ),
     ];
     for (what, work) in works.iter().filter(|(what, _)| given.get(1).is_none_or(|wanted| what == wanted)) {
         let mut times: Vec<Duration> = (0..ROUNDS)

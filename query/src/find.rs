@@ -63,7 +63,7 @@ pub fn grouping_vars(query: &Query) -> Vec<&Var> {
 }
 
 /// The answer made of distinct rows over [`basis`].
-pub fn shape(query: &Query, inputs: &Inputs, cells: Cells, meter: &Meter) -> Result<Answer> {
+pub fn shape(query: &Query, inputs: &Inputs, cells: Cells<'_>, meter: &Meter) -> Result<Answer> {
     if is_as_found(query) {
         let values = cells.values(meter)?;
         return Ok(match &query.find {
@@ -72,6 +72,11 @@ pub fn shape(query: &Query, inputs: &Inputs, cells: Cells, meter: &Meter) -> Res
         });
     }
     let rows = group::group(query, inputs.functions(), cells, meter)?;
+    shape_rows(query, inputs, rows, meter)
+}
+
+/// The answer made of rows over the find elements.
+pub fn shape_rows(query: &Query, inputs: &Inputs, rows: Vec<Vec<Edn>>, meter: &Meter) -> Result<Answer> {
     let _held = meter.hold(rows.len().saturating_mul(row_bytes(query.find.elements().len())))?;
     finish(query, inputs, page::take(query, inputs, rows, meter)?, meter)
 }

@@ -41,6 +41,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use find::cells::Cells;
+use find::group::Groups;
 use inputs::Inputs;
 use plan::PlanOptions;
 use plan::explain::Explain;
@@ -112,7 +113,7 @@ pub(crate) fn told(
     };
     drop(run);
     let shaping = meter.now();
-    drop(find::shape(query, inputs, Cells::new(table, plan.basis, pool), &meter)?);
+    drop(find::shape(query, inputs, Cells::new(table, &plan.basis, &mut pool), &meter)?);
     Ok(Explain { shaping: since(shaping), bytes: meter.most_bytes(), ..told })
 }
 
@@ -160,8 +161,17 @@ pub(crate) fn answer(
     let meter = &meter.within(find::page::timeout(query, inputs)?);
     let mut pool = Pool::default();
     let plan = plan::plan(query, inputs, &mut pool, options, plans, meter)?;
-    let table = Run::new(inputs, &mut pool, meter, options).answer(&plan)?;
-    let answer = find::shape(query, inputs, Cells::new(table, plan.basis, pool), meter)?;
+    let mut run = Run::new(inputs, &mut pool, meter, options);
+    let answer = match Groups::of(query, inputs.functions(), meter)? {
+        Some(mut groups) => {
+            run.answer_in_parts(&plan, &mut |part, pool| groups.take(&Cells::new(part, &plan.basis, pool)))?;
+            find::shape_rows(query, inputs, groups.finish()?, meter)?
+        }
+        None => {
+            let table = run.answer(&plan)?;
+            find::shape(query, inputs, Cells::new(table, &plan.basis, &mut pool), meter)?
+        }
+    };
     if query.verify {
         verify::against_naive(query, inputs, &answer, meter)?;
     }

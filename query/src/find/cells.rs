@@ -12,17 +12,17 @@ use crate::run::column::Column;
 use crate::run::pool::Pool;
 
 /// Distinct rows over the variables that decide an answer ([`basis`](super::basis)).
-pub struct Cells {
+pub struct Cells<'p> {
     table: Table,
-    places: Vec<Place>,
+    places: &'p [Place],
     /// A column for every place that is no variable of the table.
     constants: Vec<Option<Column>>,
-    pool: Pool,
+    pool: &'p Pool,
 }
 
-impl Cells {
+impl<'p> Cells<'p> {
     /// The rows of a table over these places; the values are those of the pool.
-    pub fn new(table: Table, places: Vec<Place>, mut pool: Pool) -> Cells {
+    pub fn new(table: Table, places: &'p [Place], pool: &'p mut Pool) -> Cells<'p> {
         let constant = |place: &Place| match place {
             Place::Var(_) => None,
             Place::Const(cell) => Some(Column::constant(*cell)),
@@ -52,25 +52,25 @@ impl Cells {
 
     /// The values of the cells.
     pub fn pool(&self) -> &Pool {
-        &self.pool
+        self.pool
     }
 
     /// All rows, as values.
     pub fn rows(&self, meter: &Meter) -> Result<Vec<Vec<Edn>>> {
         let _held = meter.hold(self.table.bytes())?;
         meter.room(self.table.rows, row_bytes(self.places.len()))?;
-        answer::rows(&self.table, &self.places, &self.pool, meter)
+        answer::rows(&self.table, self.places, self.pool, meter)
     }
 
     /// The values of all rows, row by row, one after the other.
     pub fn values(&self, meter: &Meter) -> Result<Vec<Edn>> {
         let _held = meter.hold(self.table.bytes())?;
         meter.room(self.table.rows, self.places.len() * size_of::<Edn>())?;
-        answer::values(&self.table, &self.places, &self.pool, meter)
+        answer::values(&self.table, self.places, self.pool, meter)
     }
 
     /// Some of the rows, as values.
     pub fn some(&self, rows: &[u32], meter: &Meter) -> Result<Vec<Vec<Edn>>> {
-        answer::rows(&self.table.gathered(rows, meter)?, &self.places, &self.pool, meter)
+        answer::rows(&self.table.gathered(rows, meter)?, self.places, self.pool, meter)
     }
 }

@@ -16,7 +16,7 @@ pub(super) fn fold(
     accumulators: &mut [Accumulator],
     groups: &Numbering,
     keys: &[&Column],
-    cells: &Cells,
+    cells: &Cells<'_>,
     at: usize,
     meter: &Meter,
 ) -> Result<()> {
@@ -80,7 +80,8 @@ mod tests {
         let columns = vec![Column::of(Kind::LONG, keys.to_vec()), column.finish()];
         let (x, y) = (VarId(0), VarId(1));
         let table = Table { vars: vec![x, y], columns, rows: keys.len(), distinct: false };
-        let cells = Cells::new(table, vec![Place::Var(x), Place::Var(y)], pool);
+        let places = [Place::Var(x), Place::Var(y)];
+        let cells = Cells::new(table, &places, &mut pool);
         let meter = Meter::default();
         let key = [cells.column(0)];
         let groups = Numbering::of(&key, keys.len(), &meter).unwrap();

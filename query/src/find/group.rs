@@ -5,6 +5,9 @@
 //! once. Without aggregates every row is a group of its own, so that rows whose computed values are equal stay apart.
 //! Nothing is pulled here.
 
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+
 use super::cells::Cells;
 use super::compute::Computed;
 use super::fold::fold;
@@ -16,11 +19,12 @@ use crate::edn::Edn;
 use crate::error::{Error, Result};
 use crate::functions::{Functions, holds};
 use crate::run::answer::row_bytes;
+use crate::run::batch::hash_cells;
 use crate::run::budget::Meter;
-use crate::run::column::Column;
+use crate::run::column::{Cell, Column};
 
 /// Rows over the find elements, from distinct rows over [`basis`].
-pub fn group(query: &Query, own: &Functions, cells: Cells, meter: &Meter) -> Result<Vec<Vec<Edn>>> {
+pub fn group(query: &Query, own: &Functions, cells: Cells<'_>, meter: &Meter) -> Result<Vec<Vec<Edn>>> {
     if is_plain(query) {
         return cells.rows(meter);
     }
@@ -32,9 +36,91 @@ pub fn group(query: &Query, own: &Functions, cells: Cells, meter: &Meter) -> Res
     if grouping.aggregates.is_empty() {
         return grouping.finished(cells.rows(meter)?.into_iter().map(|row| Ok((row, Vec::new()))));
     }
-    let groups = grouping.groups(&cells)?;
+    let mut groups = Groups::new(grouping);
+    groups.take(&cells)?;
     drop(cells);
-    grouping.finished(groups.into_iter().map(|group| grouping.results(group)))
+    groups.finish()
+}
+
+/// Groups in the making: rows come in parts.
+pub struct Groups<'q> {
+    grouping: Grouping<'q>,
+    groups: Vec<Group>,
+    /// The key of each group, one after the other.
+    keys: Vec<Cell>,
+    /// The numbers of groups by their keys, once a second part has come.
+    known: Option<HashTable<u32>>,
+}
+
+impl<'q> Groups<'q> {
+    /// Of a query that aggregates; none if it does not.
+    pub fn of(query: &'q Query, own: &'q Functions, meter: &'q Meter) -> Result<Option<Groups<'q>>> {
+        if is_plain(query) {
+            return Ok(None);
+        }
+        let grouping = Grouping::of(query, own, &basis(query), meter)?;
+        Ok((!grouping.aggregates.is_empty()).then(|| Groups::new(grouping)))
+    }
+
+    fn new(grouping: Grouping<'q>) -> Groups<'q> {
+        Groups { grouping, groups: Vec::new(), keys: Vec::new(), known: None }
+    }
+
+    /// Takes rows over [`basis`], which are different from each other and from all that were taken.
+    pub fn take(&mut self, cells: &Cells<'_>) -> Result<()> {
+        if cells.is_empty() {
+            return Ok(());
+        }
+        let columns: Vec<&Column> = self.grouping.keys.iter().map(|at| cells.column(*at)).collect();
+        let numbering = Numbering::of(&columns, cells.len(), self.grouping.meter)?;
+        let fresh = self.grouping.groups(cells, &columns, &numbering)?;
+        let key = |first: u32| columns.iter().map(move |column| column.get(first as usize));
+        if self.groups.is_empty() {
+            self.keys = numbering.firsts.iter().flat_map(|first| key(*first)).collect();
+            self.groups = fresh;
+            return Ok(());
+        }
+        let (hasher, width) = (FixedState::default(), columns.len());
+        let keys = &mut self.keys;
+        let of = |keys: &[Cell], number: u32| {
+            let start = number as usize * width;
+            hash_cells(&hasher, keys[start..start + width].iter().copied())
+        };
+        let known = self.known.get_or_insert_with(|| {
+            let mut known = HashTable::with_capacity(self.groups.len());
+            (0..self.groups.len() as u32).for_each(|number| {
+                known.insert_unique(of(keys, number), number, |number| of(keys, *number));
+            });
+            known
+        });
+        for (first, (row, accumulators)) in numbering.firsts.iter().zip(fresh) {
+            let hash = hash_cells(&hasher, key(*first));
+            let is_same = |number: &u32| {
+                let start = *number as usize * width;
+                keys[start..start + width].iter().copied().eq(key(*first))
+            };
+            if let Some(number) = known.find(hash, is_same) {
+                let group = &mut self.groups[*number as usize].1;
+                for ((one, more), aggregated) in
+                    group.iter_mut().zip(accumulators).zip(&self.grouping.aggregates)
+                {
+                    one.merge(more).map_err(|error| error.at(aggregated.call.span))?;
+                }
+            } else {
+                let number = self.groups.len() as u32;
+                keys.extend(key(*first));
+                known.insert_unique(hash, number, |number| of(keys, *number));
+                self.groups.push((row, accumulators));
+            }
+        }
+        self.grouping.room(self.groups.len())
+    }
+
+    /// The rows of the answer.
+    pub fn finish(self) -> Result<Vec<Vec<Edn>>> {
+        let Groups { grouping, groups, .. } = self;
+        grouping.finished(groups.into_iter().map(|group| grouping.results(group)))
+    }
 }
 
 /// True if different variables are asked for and nothing else decides the answer: rows over the basis are the answer.
@@ -125,21 +211,20 @@ impl<'q> Grouping<'q> {
             && self.elements.iter().enumerate().all(is_place)
     }
 
-    fn groups(&self, cells: &Cells) -> Result<Vec<Group>> {
-        if cells.is_empty() {
-            return Ok(Vec::new());
-        }
-        let keys: Vec<&Column> = self.keys.iter().map(|at| cells.column(*at)).collect();
-        let numbering = Numbering::of(&keys, cells.len(), self.meter)?;
-        let group_bytes = GROUP_BYTES * (1 + self.aggregates.len()) + row_bytes(self.keys.len());
-        self.meter.room(numbering.firsts.len(), group_bytes)?;
+    /// Refuses so many groups beyond the budget.
+    fn room(&self, groups: usize) -> Result<()> {
+        self.meter.room(groups, GROUP_BYTES * (1 + self.aggregates.len()) + row_bytes(self.keys.len()))
+    }
+
+    fn groups(&self, cells: &Cells<'_>, keys: &[&Column], numbering: &Numbering) -> Result<Vec<Group>> {
+        self.room(numbering.firsts.len())?;
         let begin = |row| (row, Vec::with_capacity(self.aggregates.len()));
         let mut groups: Vec<Group> =
             cells.some(&numbering.firsts, self.meter)?.into_iter().map(begin).collect();
         for aggregated in &self.aggregates {
             let started = groups.iter().map(|(row, _)| aggregated.start(self.own, row));
             let mut accumulators = started.collect::<Result<Vec<_>>>()?;
-            fold(&mut accumulators, &numbering, &keys, cells, aggregated.of, self.meter)
+            fold(&mut accumulators, numbering, keys, cells, aggregated.of, self.meter)
                 .map_err(|error| error.at(aggregated.call.span))?;
             groups.iter_mut().zip(accumulators).for_each(|(group, taken)| group.1.push(taken));
         }

@@ -1,5 +1,6 @@
 //! Shapes of answers from rows.
 
+use super::group::Groups;
 use super::*;
 use crate::fixture::edn;
 use crate::plan::{Place, VarId};
@@ -12,22 +13,41 @@ fn shaped(query: &str, rows: &str) -> Result<Answer> {
     let query = parse::query_text(query)?;
     let Edn::Vector(rows) = edn(rows) else { panic!("{rows}") };
     let rows: Vec<&[Edn]> = rows.iter().map(|row| row.as_seq().expect("a row")).collect();
-    shape(&query, &Inputs::default(), cells(&rows), &Meter::default())
+    let (meter, inputs, mut pool) = (Meter::default(), Inputs::default(), Pool::default());
+    let places: Vec<Place> = (0..width(&rows)).map(|var| Place::Var(VarId(var))).collect();
+    let whole = shape(&query, &inputs, Cells::new(table(&rows, &mut pool), &places, &mut pool), &meter);
+    for size in [1, 2, 3] {
+        let Some(mut groups) = Groups::of(&query, inputs.functions(), &meter)? else { break };
+        let taken = rows.chunks(size).try_for_each(|part| {
+            let table = table(part, &mut pool);
+            groups.take(&Cells::new(table, &places, &mut pool))
+        });
+        let parted = taken.and_then(|()| shape_rows(&query, &inputs, groups.finish()?, &meter));
+        match (&whole, parted) {
+            (Ok(whole), Ok(parted)) => {
+                assert_eq!(sorted(whole.clone()), sorted(parted), "in parts of {size}")
+            }
+            (Err(whole), Err(parted)) => assert_eq!(whole.keyword, parted.keyword),
+            (whole, parted) => panic!("{whole:?} is not {parted:?}"),
+        }
+    }
+    whole
+}
+
+fn width(rows: &[&[Edn]]) -> u32 {
+    rows.first().map_or(0, |row| row.len() as u32)
 }
 
 /// Rows as a run finds them.
-fn cells(rows: &[&[Edn]]) -> Cells {
-    let mut pool = Pool::default();
-    let width = rows.first().map_or(0, |row| row.len());
-    let columns = (0..width).map(|at| {
+fn table(rows: &[&[Edn]], pool: &mut Pool) -> Table {
+    let columns = (0..width(rows) as usize).map(|at| {
         let mut column = ColumnBuilder::default();
         rows.iter().for_each(|row| column.push(pool.intern_edn(&row[at])));
         column.finish()
     });
     let columns: Vec<_> = columns.collect();
-    let vars: Vec<VarId> = (0..width as u32).map(VarId).collect();
-    let places = vars.iter().map(|var| Place::Var(*var)).collect();
-    Cells::new(Table { vars, columns, rows: rows.len(), distinct: true }, places, pool)
+    let vars: Vec<VarId> = (0..width(rows)).map(VarId).collect();
+    Table { vars, columns, rows: rows.len(), distinct: true }
 }
 
 fn check(query: &str, rows: &str, expected: &str) {
@@ -182,4 +202,14 @@ fn columns_are_named() {
 fn an_error_in_an_aggregate_has_its_place() {
     let error = shaped("[:find (sum ?b) :where [?b]]", "[[:x]]").unwrap_err();
     assert_eq!((error.keyword, error.span.is_some()), ("db.error/type-in-function", true));
+}
+
+/// An answer whose rows are in no order, in one.
+fn sorted(answer: Answer) -> Vec<Edn> {
+    let mut rows = match answer.into_edn() {
+        Edn::Vector(rows) => rows,
+        other => vec![other],
+    };
+    rows.sort();
+    rows
 }

@@ -291,6 +291,8 @@ pub struct PlanOptions {
     /// Whether the first rows of an ordered answer are made without the others: wherever that is possible, never, or
     /// where it promises less.
     pub early: Option<bool>,
+    /// How many rows are grouped at once, at least.
+    pub part: Option<usize>,
 }
 
 /// A binding form with its variables settled.

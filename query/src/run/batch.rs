@@ -90,6 +90,26 @@ impl Table {
         Table { vars: vars.to_vec(), columns, rows: self.rows, distinct: self.distinct && whole }
     }
 
+    /// As [`Table::project`], of a table that nobody else needs.
+    #[must_use]
+    pub fn arranged(self, vars: &[VarId]) -> Table {
+        if self.vars == vars {
+            return self;
+        }
+        let distinct = self.distinct && self.is_within(vars);
+        let mut left: Vec<Option<Column>> = self.columns.into_iter().map(Some).collect();
+        let mut columns: Vec<Column> = Vec::with_capacity(vars.len());
+        for var in vars {
+            let known = self.vars.iter().position(|v| v == var);
+            let at = known.expect("a planned step reads bound variables only");
+            // A variable that is wanted twice was moved already.
+            let moved = || vars.iter().position(|v| v == var).map(|first| columns[first].clone());
+            let column = left[at].take().or_else(moved).expect("one of the two has it");
+            columns.push(column);
+        }
+        Table { vars: vars.to_vec(), columns, rows: self.rows, distinct }
+    }
+
     /// The rows of this table, then those of another with the same variables. Distinct only if no row is in both.
     #[must_use]
     pub fn appended(self, more: Table) -> Table {
@@ -195,6 +215,19 @@ mod tests {
         mixed.push(Cell::boolean(true));
         let table = Table { vars: vec![x], columns: vec![mixed.finish()], rows: 2, distinct: false };
         assert_eq!(table.deduplicated(&Meter::default()).unwrap().rows, 2);
+    }
+
+    #[test]
+    fn columns_are_moved_into_order_also_twice() {
+        let (x, y, z) = (VarId(0), VarId(1), VarId(2));
+        let columns = [7, 8, 9].map(|word| Column::of(Kind::LONG, vec![word; 2])).to_vec();
+        let table = Table { vars: vec![x, y, z], columns, rows: 2, distinct: true };
+        for wanted in [vec![z, x], vec![y, y, x, y], vec![x, y, z], vec![]] {
+            let (moved, copied) = (table.clone().arranged(&wanted), table.project(&wanted));
+            assert_eq!((&moved.vars, moved.rows, moved.distinct), (&wanted, 2, copied.distinct));
+            let words = |table: &Table| table.columns.iter().map(|column| column.word(1)).collect::<Vec<_>>();
+            assert_eq!(words(&moved), words(&copied));
+        }
     }
 
     #[test]

@@ -181,6 +181,11 @@ impl Default for ColumnBuilder {
 }
 
 impl ColumnBuilder {
+    /// Makes room for so many cells more.
+    pub fn reserve(&mut self, more: usize) {
+        self.words.reserve(more);
+    }
+
     /// One more cell.
     pub fn push(&mut self, cell: Cell) {
         self.grow(cell.kind, 1);

@@ -69,6 +69,9 @@ fn transaction_word(t: u64) -> i64 {
 /// What a fact takes beside its cells: the number of the row it belongs to.
 const ROW_BYTES: usize = 4;
 
+/// For so many facts room is made beforehand, at most.
+const MOST_EXPECTED: usize = 1 << 22;
+
 /// How many words of a batch are remembered with their cells.
 const KNOWN: usize = 64;
 
@@ -83,6 +86,8 @@ pub struct Emitter<'b> {
     hits: Vec<u32>,
     /// How many facts there are when the budget is next asked for room.
     next: usize,
+    /// How many facts were handed on already.
+    passed: usize,
     failed: Option<Error>,
 }
 
@@ -100,7 +105,25 @@ impl<'b> Emitter<'b> {
                 _ => {}
             }
         }
-        Emitter { meter, outputs, checks, left: Vec::new(), hits: Vec::new(), next: 0, failed: None }
+        Emitter {
+            meter,
+            outputs,
+            checks,
+            left: Vec::new(),
+            hits: Vec::new(),
+            next: 0,
+            passed: 0,
+            failed: None,
+        }
+    }
+
+    /// Makes room for so many facts, if all that are found are taken.
+    pub fn expect(&mut self, facts: u64) {
+        let facts = usize::try_from(facts).unwrap_or(usize::MAX).min(MOST_EXPECTED);
+        if self.checks.is_empty() {
+            self.left.reserve(facts);
+            self.outputs.iter_mut().for_each(|(_, _, builder)| builder.reserve(facts));
+        }
     }
 
     /// Says that the scan answers for the constant value, so that it need not be compared.
@@ -180,7 +203,8 @@ impl<'b> Emitter<'b> {
         let outcome = if self.left.len() >= self.next {
             self.next = self.left.len() + STRIDE;
             let bytes = ROW_BYTES + self.outputs.len() * CELL_BYTES;
-            self.meter.room_and(self.left.len(), bytes, pool.new_bytes())
+            let all = self.meter.check(self.passed + self.left.len());
+            all.and_then(|()| self.meter.room_and(self.left.len(), bytes, pool.new_bytes()))
         } else {
             self.meter.ticks(batch.len)
         };
@@ -191,6 +215,20 @@ impl<'b> Emitter<'b> {
                 Flow::Break(())
             }
         }
+    }
+
+    /// What was collected so far, as [`Emitter::finish`] gives it; what follows is collected anew, with room for so
+    /// many facts.
+    pub fn part(&mut self, room: usize) -> (Vec<u32>, Vec<VarId>, Vec<Column>) {
+        self.passed += self.left.len();
+        self.next = 0;
+        let part = |(_, var, builder): &mut (usize, VarId, ColumnBuilder)| {
+            let mut next = ColumnBuilder::default();
+            next.reserve(room);
+            (*var, std::mem::replace(builder, next).finish())
+        };
+        let (vars, columns) = self.outputs.iter_mut().map(part).unzip();
+        (std::mem::replace(&mut self.left, Vec::with_capacity(room)), vars, columns)
     }
 
     /// What was collected, as columns, and the rows they belong to.

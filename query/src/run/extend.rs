@@ -15,6 +15,7 @@ use super::budget::Meter;
 use super::column::Column;
 use super::emit::{Emitter, Slot, slots};
 use super::index::KeyIndex;
+use super::parts::Parts;
 use super::question::Question;
 use super::{Loaded, Run, direct, each, join, probe, stream};
 use crate::error::Result;
@@ -33,6 +34,24 @@ const PASS_FACTS: u64 = 1024;
 
 /// Joins the facts of a pattern with the rows so far.
 pub fn run(run: &mut Run<'_>, step: &Step, goal: &Match, table: Table) -> Result<Table> {
+    joined(run, step, goal, table, &mut None)
+}
+
+/// The same, but the rows are handed on: in parts, if it is a scan that finds them, and different from each other.
+pub fn in_parts(run: &mut Run<'_>, step: &Step, goal: &Match, table: Table, parts: Parts<'_>) -> Result<()> {
+    let mut parts = Some(parts);
+    let rest = joined(run, step, goal, table, &mut parts)?;
+    // Whoever hands rows on takes these away.
+    parts.map_or(Ok(()), |parts| parts.whole(rest, run.pool))
+}
+
+fn joined(
+    run: &mut Run<'_>,
+    step: &Step,
+    goal: &Match,
+    table: Table,
+    parts: &mut Option<Parts<'_>>,
+) -> Result<Table> {
     let (_, SourceArg::Db(source)) = run.sources[goal.source] else { return Ok(Table::empty(&step.live)) };
     let Some(question) = goal.pattern(run.pool).map(|pattern| Question::new(&pattern)) else {
         return Ok(Table::empty(&step.live));
@@ -61,11 +80,25 @@ pub fn run(run: &mut Run<'_>, step: &Step, goal: &Match, table: Table) -> Result
     };
     let found = match access {
         _ if !bound => {
-            let facts = scan(run, source.as_ref(), goal, &slots, &question, &step.live)?;
+            let parts = parts.take_if(|_| keeps_distinct && table.rows == 1);
+            let alone = Table::unit();
+            let beside = if parts.is_some() { &table } else { &alone };
+            let facts = scan(
+                run,
+                source.as_ref(),
+                goal,
+                &slots,
+                &question,
+                &step.live,
+                parts.map(|it| (it, beside)),
+            )?;
             join::cross(table, facts, run.meter)?
         }
         Access::Probe => probe::run(run, source.as_ref(), goal, &slots, question, table, &step.live)?,
-        Access::Stream => stream::run(run, source.as_ref(), goal, &slots, &question, table, &step.live)?,
+        Access::Stream => {
+            let parts = parts.take_if(|_| keeps_distinct);
+            stream::run(run, source.as_ref(), goal, &slots, &question, table, &step.live, parts)?
+        }
         Access::Load | Access::Each => {
             let loaded = load(run, step.id, source.as_ref(), goal, &slots, &question)?;
             join::with_index(&loaded, &table, &step.live, run.meter)?
@@ -142,7 +175,8 @@ fn shows_every_fact(goal: &Match, slots: &[Slot; 5], source: &dyn Source, live: 
     fact && (!source.is_history() || (shown(3) && shown(4)))
 }
 
-/// All that the pattern's constants leave, without regard to the rows so far.
+/// All that the pattern's constants leave, without regard to the rows so far; or nothing, if it is handed on in parts
+/// beside a row.
 fn scan(
     run: &mut Run<'_>,
     source: &dyn Source,
@@ -150,6 +184,7 @@ fn scan(
     slots: &[Slot; 5],
     question: &Question,
     live: &[VarId],
+    parts: Option<(Parts<'_>, &Table)>,
 ) -> Result<Table> {
     let mut emitter = Emitter::new(slots, live, run.meter);
     if goal.attr.is_some_and(|attr| attr.tag != annals_storage::datom::Tag::Tuple) {
@@ -157,6 +192,17 @@ fn scan(
     }
     let pool = &mut *run.pool;
     run.seeks += 1;
+    if let Some((mut parts, row)) = parts {
+        let meter = run.meter;
+        parts.expect(&mut emitter, goal.count);
+        source.scan(&question.pattern(), &mut |batch| {
+            emitter.take_all(batch, 0, pool)?;
+            parts.offer(&mut emitter, row, live, (pool, meter))
+        })?;
+        parts.end(emitter, row, live, (pool, meter))?;
+        return Ok(Table::empty(live));
+    }
+    emitter.expect(goal.count);
     source.scan(&question.pattern(), &mut |batch| emitter.take_all(batch, 0, pool))?;
     let (left, vars, columns) = emitter.finish()?;
     Ok(Table { vars, columns, rows: left.len(), distinct: false })
@@ -169,7 +215,7 @@ pub fn alone(run: &mut Run<'_>, goal: &Match) -> Result<Table> {
     let Some(question) = goal.pattern(run.pool).map(|pattern| Question::new(&pattern)) else {
         return Ok(Table::empty(&all));
     };
-    scan(run, source.as_ref(), goal, &slots(goal, &Table::unit()), &question, &all)
+    scan(run, source.as_ref(), goal, &slots(goal, &Table::unit()), &question, &all, None)
 }
 
 /// The pattern's facts with an index over the bound variables, scanned at the first time.
@@ -187,7 +233,7 @@ fn load(
     // Seen by itself, every variable of the pattern is new.
     let alone = super::emit::slots(goal, &Table::unit());
     let all: Vec<VarId> = goal.places.iter().filter_map(|place| place.var()).collect();
-    let table = scan(run, source, goal, &alone, question, &all)?;
+    let table = scan(run, source, goal, &alone, question, &all, None)?;
     let mut keys: Vec<VarId> = Vec::new();
     for (place, slot) in goal.places.iter().zip(slots) {
         match (place.var(), slot) {

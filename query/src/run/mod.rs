@@ -29,6 +29,7 @@ pub mod join;
 pub mod leap;
 pub mod merge;
 pub mod numbers;
+pub mod parts;
 pub mod pool;
 pub mod probe;
 pub mod question;
@@ -49,6 +50,7 @@ use budget::{Hold, Meter};
 use column::Column;
 use grown::Grown;
 use index::KeyIndex;
+use parts::{Parts, Take};
 use pool::Pool;
 
 /// Rows kept with an index over some of their columns.
@@ -143,6 +145,38 @@ impl<'q> Run<'q> {
         self.block(&plan.block, plan.start.clone())?.deduplicated(self.meter)
     }
 
+    /// As [`Run::answer`], but hands the rows on in parts where the last step can: no row is in two of them.
+    pub fn answer_in_parts(&mut self, plan: &Plan, take: Take<'_>) -> Result<()> {
+        let out = &plan.block.out;
+        // Rows that are different must be so in the columns that come out.
+        let is_whole = |step: &Step| step.live.iter().all(|var| out.contains(var));
+        let last = plan.block.steps.split_last().filter(|(step, _)| plan.lead.is_none() && is_whole(step));
+        let Some((step @ Step { op: Op::Match(goal), .. }, before)) = last else {
+            let table = self.answer(plan)?;
+            return take(table, self.pool);
+        };
+        let mut table = plan.start.clone();
+        for step in before {
+            if table.rows == 0 {
+                return Ok(());
+            }
+            table = self.step(step, table)?;
+        }
+        let meter = self.meter;
+        meter.check(table.rows)?;
+        let _held = meter.hold(table.bytes())?;
+        let mut take = |part: Table, pool: &mut Pool| {
+            if part.rows == 0 {
+                // A step that finds nothing need not have its columns.
+                return Ok(());
+            }
+            take(part.keep(&step.live).arranged(out).deduplicated(meter)?, pool)
+        };
+        let parts = Parts::new(&mut take, self.options.part);
+        extend::in_parts(self, step, goal, table, parts)?;
+        self.hold_pool()
+    }
+
     /// Runs a block on the rows that are given to it; the columns that come out are the block's.
     pub fn block(&mut self, block: &Block, mut table: Table) -> Result<Table> {
         for step in &block.steps {
@@ -152,7 +186,7 @@ impl<'q> Run<'q> {
             table = self.step(step, table)?;
         }
         // Without rows, some steps did not run, and their columns are not there.
-        Ok(if table.rows == 0 { Table::empty(&block.out) } else { table.project(&block.out) })
+        Ok(if table.rows == 0 { Table::empty(&block.out) } else { table.arranged(&block.out) })
     }
 
     fn step(&mut self, step: &Step, table: Table) -> Result<Table> {

@@ -8,19 +8,22 @@ use annals_storage::datom::{Batch, Tag};
 
 use super::Run;
 use super::batch::Table;
+use super::budget::Meter;
 use super::column::{Cell, Column, Kind};
 use super::direct::Direct;
 use super::emit::{Emitter, Slot, cell};
 use super::index::KeyIndex;
 use super::join;
 use super::merge::merge;
+use super::parts::Parts;
 use super::pool::Pool;
 use super::question::Question;
 use crate::error::Result;
 use crate::plan::{Match, VarId};
-use crate::source::Source;
+use crate::source::{Flow, Source};
 
-/// Joins by one scan.
+/// Joins by one scan; or gives nothing, if the rows are handed on in parts.
+#[allow(clippy::too_many_arguments)]
 pub fn run(
     run: &mut Run<'_>,
     source: &dyn Source,
@@ -29,6 +32,7 @@ pub fn run(
     question: &Question,
     table: Table,
     live: &[VarId],
+    mut parts: Option<Parts<'_>>,
 ) -> Result<Table> {
     let mut emitter = Emitter::new(slots, live, run.meter);
     if goal.attr.is_some_and(|attr| attr.tag != Tag::Tuple) {
@@ -48,15 +52,18 @@ pub fn run(
         [(0, column)] => Direct::of(&table.columns[*column], goal.count),
         _ => None,
     };
+    if let Some(parts) = &parts {
+        parts.expect(&mut emitter, goal.count);
+    }
     if let Some(direct) = direct {
         source.scan(&question.pattern(), &mut |batch| {
             hits.clear();
             let start = emitter.left.len();
             direct.matched(batch, &mut hits, &mut emitter.left);
-            emitter.take_admitted(batch, &mut hits, start, pool)
+            emitter.take_admitted(batch, &mut hits, start, pool)?;
+            offer(&mut parts, &mut emitter, &table, live, (pool, meter))
         })?;
-        let (left, vars, columns) = emitter.finish()?;
-        return join::beside(table, &left, vars, columns, live, meter);
+        return end(parts, emitter, table, live, (pool, meter));
     }
     match entities_in_order(&keys, &table) {
         Some(entities) => {
@@ -69,7 +76,8 @@ pub fn run(
                         emitter.left.push(left);
                     }
                 });
-                emitter.take(batch, &hits, pool)
+                emitter.take(batch, &hits, pool)?;
+                offer(&mut parts, &mut emitter, &table, live, (pool, meter))
             })?;
         }
         None => {
@@ -81,9 +89,35 @@ pub fn run(
             source.scan(&question.pattern(), &mut |batch| {
                 hits.clear();
                 look_up(&index, &places, batch, pool, &mut key, &mut hits, &mut emitter);
-                emitter.take(batch, &hits, pool)
+                emitter.take(batch, &hits, pool)?;
+                offer(&mut parts, &mut emitter, &table, live, (pool, meter))
             })?;
         }
+    }
+    end(parts, emitter, table, live, (pool, meter))
+}
+
+fn offer(
+    parts: &mut Option<Parts<'_>>,
+    emitter: &mut Emitter<'_>,
+    table: &Table,
+    live: &[VarId],
+    with: (&mut Pool, &Meter),
+) -> Flow {
+    parts.as_mut().map_or(Flow::Continue(()), |parts| parts.offer(emitter, table, live, with))
+}
+
+/// All that was collected, or its last part.
+fn end(
+    parts: Option<Parts<'_>>,
+    emitter: Emitter<'_>,
+    table: Table,
+    live: &[VarId],
+    (pool, meter): (&mut Pool, &Meter),
+) -> Result<Table> {
+    if let Some(parts) = parts {
+        parts.end(emitter, &table, live, (pool, meter))?;
+        return Ok(Table::empty(live));
     }
     let (left, vars, columns) = emitter.finish()?;
     join::beside(table, &left, vars, columns, live, meter)

@@ -99,7 +99,8 @@ fn check_given(text: &str, args: impl IntoIterator<Item = QueryArg>) -> Result<E
         {
             let leap = Some(seed % 2 == 0);
             let (order, search) = if seed < 4 { (Some(seed), None) } else { (None, Some(true)) };
-            ways.push(PlanOptions { order, search, force, keep_rules, no_demand, leap, early: leap });
+            let part = Some(seed as usize);
+            ways.push(PlanOptions { order, search, force, keep_rules, no_demand, leap, early: leap, part });
         }
     }
     let want = expected(&query, &inputs, &Budget::default());

@@ -40,6 +40,7 @@ fn ways(seed: u64) -> Vec<PlanOptions> {
         no_demand: flags[((seed / 4 + n) % 3) as usize].1,
         leap: Some((seed / 12 + n).is_multiple_of(2)),
         early: [None, Some(true), Some(true), Some(false)][((seed + n) % 4) as usize],
+        part: Some(1 + ((seed + n) % 3) as usize),
     };
     vec![PlanOptions::default(), pick(1), pick(2), pick(3)]
 }
