@@ -11,6 +11,7 @@ use std::sync::mpsc::sync_channel;
 use annals_storage::datom::{AttrId, EntityId};
 
 use super::Submitted;
+use super::upkeep::is_overtaken;
 use super::writer::Writer;
 use crate::input::{Mode, Request};
 use crate::transact::key;
@@ -36,7 +37,12 @@ impl Writer {
         if !self.follow.drives() {
             return;
         }
-        match key::open_intakes(&self.durable) {
+        let mut open = key::open_intakes(&self.durable);
+        if open.as_ref().is_err_and(is_overtaken) {
+            // What this stood on was collected while another led.
+            open = self.move_to_newest().and_then(|()| key::open_intakes(&self.durable));
+        }
+        match open {
             Ok(open) => {
                 let requests = open.into_iter().filter_map(|(key, text)| Request::taken(&key, &text).ok());
                 self.follow_ups.taken.extend(requests);

@@ -43,6 +43,18 @@ fn count(conn: &Connection) -> String {
     conn.sync_head(LONG).unwrap().pull("[:a/count]", (":a/n", 1)).unwrap().to_string()
 }
 
+/// As [`count`], of a process that may stand on trees that another collected without grace.
+fn count_once_moved(conn: &Connection) -> String {
+    match conn.sync_head(LONG).unwrap().pull("[:a/count]", (":a/n", 1)) {
+        Ok(told) => told.to_string(),
+        Err(error) => {
+            assert_eq!(error.keyword(), "db.error/value-expired");
+            conn.sync_index(conn.request_index().unwrap(), LONG).unwrap();
+            count(conn)
+        }
+    }
+}
+
 /// A process has the schema and an entity to count with.
 fn begin(conn: &Connection) {
     conn.transact(SCHEMA).unwrap();
@@ -76,14 +88,9 @@ fn those_who_are_alike_pass_the_pen_between_them() {
         }
     });
     for conn in &all {
-        assert_eq!(count(conn), "{:a/count 120}");
-    }
-    // Without grace, what one collects another may still stand on: first all move to the newest trees.
-    for conn in &all {
+        assert_eq!(count_once_moved(conn), "{:a/count 120}");
         let t = conn.request_index().unwrap();
         conn.sync_index(t, LONG).unwrap();
-    }
-    for conn in &all {
         conn.gc(Some(Duration::ZERO)).unwrap();
         assert!(conn.verify(&mut |_| {}).unwrap().is_clean());
     }

@@ -31,6 +31,11 @@ use crate::home;
 
 /// What a job fails by if another process published first, or collected what it was to read.
 const OVERTAKEN: [&str; 2] = ["db.error/root-superseded", "db.error/value-expired"];
+/// True if another process was quicker.
+pub(super) fn is_overtaken(error: &Error) -> bool {
+    OVERTAKEN.contains(&error.keyword())
+}
+
 /// At the limit a failed job is tried again after this long, in microseconds.
 const RETRY_MICROS: i64 = 1_000_000;
 
@@ -44,6 +49,8 @@ pub(super) struct Upkeep {
     pub(super) is_busy: bool,
     /// Somebody wants all that is there at rest, whatever it weighs.
     pub(super) is_wanted: bool,
+    /// The job under way is for somebody who asked.
+    is_asked: bool,
     failed: Option<Failed>,
     /// Another process has published a root that is to be followed.
     is_behind: bool,
@@ -68,6 +75,7 @@ impl Upkeep {
             seal: None,
             is_busy: false,
             is_wanted: false,
+            is_asked: false,
             failed: None,
             is_behind: false,
             tasks: VecDeque::new(),
@@ -201,7 +209,8 @@ impl Writer {
     fn is_due(&mut self) -> bool {
         let size = self.head.snapshot.novelty().size();
         if std::mem::take(&mut self.upkeep.is_wanted) {
-            return !self.upkeep.rest.has(self.head.t);
+            self.upkeep.is_asked = !self.upkeep.rest.has(self.head.t);
+            return self.upkeep.is_asked;
         }
         let has_grown = |failed: &Failed| {
             let more = |now: usize, then: usize| now >= then.saturating_add(then.div_ceil(4));
@@ -245,14 +254,21 @@ impl Writer {
         match finished {
             Finished::Other => {}
             Finished::Job(Ok(done)) => {
+                self.upkeep.is_asked = false;
                 if let Err(error) = self.stand_on(done) {
                     self.close(error);
                 }
             }
-            Finished::Job(Err(error)) if OVERTAKEN.contains(&error.keyword()) => {
+            Finished::Job(Err(error)) if is_overtaken(&error) => {
                 self.upkeep.is_behind = true;
+                // Who asked is not served by what another put to rest before that.
+                let is_asked = std::mem::take(&mut self.upkeep.is_asked);
+                self.upkeep.is_wanted |= is_asked;
                 if self.is_idle() {
                     self.follow_if_due();
+                }
+                if is_asked {
+                    self.lead();
                 }
             }
             Finished::Job(Err(error)) => {
@@ -313,6 +329,12 @@ impl Writer {
         }
         self.follow.note_epoch(rest.epoch());
         self.upkeep.is_behind = false;
+        self.move_to(rest)
+    }
+
+    /// Stands on the newest trees there are, which end before what is durable.
+    pub(super) fn move_to_newest(&mut self) -> Result<()> {
+        let rest = self.home.newest_rest()?;
         self.move_to(rest)
     }
 
