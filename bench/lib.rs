@@ -3,7 +3,8 @@
 //! `house.rs` loads the bundled sample and asks it; `at_rest.rs` measures facts at rest, `large.rs` a large
 //! import under a memory limit, `clause_order.rs` whether the order of clauses matters, `join_order.rs` whether the
 //! planner's order is the best, `writes.rs` what can be asked of a write, `scripts.rs` functions in JavaScript, `commits.rs`
-//! writers beside the disk's own sync, `http_load.rs` load over HTTP, `http_point.rs` one question beside a constant, `peers.rs` what a second peer adds to the rate of reads; each prints medians and ratios of one run.
+//! writers beside the disk's own sync, `http_load.rs` load over HTTP, `http_point.rs` one question beside a constant, `scale.rs` how costs grow
+//! from ten thousand people to ten million, `peers.rs` what a second peer adds to the rate of reads; each prints medians and ratios of one run.
 //! `yardstick/` is a program that joins a run of other stores on the same data. Timings live here and never in tests.
 
 pub mod people;
