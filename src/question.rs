@@ -75,16 +75,6 @@ impl<E: Into<Edn>> From<E> for Arg {
     }
 }
 
-impl Arg {
-    fn to_query(&self) -> QueryArg {
-        match self {
-            Arg::Db(db) => QueryArg::Source(Arc::new(db.clone())),
-            Arg::Log(log) => QueryArg::Log(Arc::new(log.clone())),
-            Arg::Edn(edn) => QueryArg::Value(edn.clone()),
-        }
-    }
-}
-
 /// A query from text; [`Question::over`] gives the default source, [`Question::arg`] the next input.
 ///
 /// ```
@@ -105,8 +95,12 @@ pub fn q(text: &str) -> Result<Question> {
 #[derive(Clone, Debug)]
 pub struct Question {
     query: Arc<Prepared>,
-    db: Option<Db>,
-    args: Vec<Arg>,
+    /// The database that is the first input.
+    db: Option<Arc<Db>>,
+    /// The inputs after it.
+    args: Vec<QueryArg>,
+    /// The databases among those.
+    others: Vec<Arc<Db>>,
     functions: Functions,
     budget: Budget,
 }
@@ -114,20 +108,35 @@ pub struct Question {
 impl Question {
     /// A query without inputs.
     pub(crate) fn of(query: Arc<Prepared>) -> Question {
-        Question { query, db: None, args: Vec::new(), functions: Functions::new(), budget: Budget::default() }
+        Question {
+            query,
+            db: None,
+            args: Vec::new(),
+            others: Vec::new(),
+            functions: Functions::new(),
+            budget: Budget::default(),
+        }
     }
 
     /// The database that is the first input.
     #[must_use]
     pub fn over(mut self, db: &Db) -> Self {
-        self.db = Some(db.clone());
+        self.db = Some(Arc::new(db.clone()));
         self
     }
 
     /// The next input.
     #[must_use]
     pub fn arg(mut self, arg: impl Into<Arg>) -> Self {
-        self.args.push(arg.into());
+        self.args.push(match arg.into() {
+            Arg::Db(db) => {
+                let db = Arc::new(db);
+                self.others.push(Arc::clone(&db));
+                QueryArg::Source(db)
+            }
+            Arg::Log(log) => QueryArg::Log(Arc::new(log)),
+            Arg::Edn(edn) => QueryArg::Value(edn),
+        });
         self
     }
 
@@ -282,8 +291,7 @@ impl Question {
     /// What the storages of all databases among the inputs have read so far.
     fn reads(&self) -> Reads {
         let mut homes: Vec<&Arc<Home>> = Vec::new();
-        let args = self.args.iter().filter_map(|arg| if let Arg::Db(db) = arg { Some(db) } else { None });
-        for db in self.db.iter().chain(args) {
+        for db in self.db.iter().chain(&self.others) {
             let home = &db.basis().home;
             if !homes.iter().any(|other| Arc::ptr_eq(&other.cache, &home.cache)) {
                 homes.push(home);
@@ -321,9 +329,8 @@ impl Question {
     }
 
     fn inputs(&self) -> Result<Inputs> {
-        let db = self.db.clone().map(Arg::Db);
-        let args: Vec<QueryArg> = db.iter().chain(&self.args).map(Arg::to_query).collect();
-        Ok(Inputs::bind(self.query.query(), &args)?.with_functions(self.functions.clone()))
+        let db = self.db.clone().map(|db| QueryArg::Source(db));
+        Ok(self.query.bind(db.iter().chain(&self.args))?.with_functions(self.functions.clone()))
     }
 }
 

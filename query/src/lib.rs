@@ -37,6 +37,7 @@ pub use prepared::Prepared;
 pub use run::budget::{Budget, Stopwatch};
 
 use std::borrow::Cow;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -59,6 +60,16 @@ pub enum QueryArg {
     Log(Arc<dyn source::TxLog>),
     /// Anything else: a value, a collection (also as a source), rules, a pull pattern.
     Value(edn::Edn),
+}
+
+impl fmt::Debug for QueryArg {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            QueryArg::Source(_) => f.write_str("Source"),
+            QueryArg::Log(_) => f.write_str("Log"),
+            QueryArg::Value(value) => write!(f, "{value}"),
+        }
+    }
 }
 
 /// Answers a query.

@@ -1,7 +1,7 @@
 //! A query that is asked again and again.
 //!
-//! What does not depend on what it is given is done once: it is read once, and checked once, unless rules or
-//! aggregates of the program come with the inputs. The order of its goals is kept for inputs that the planner cannot tell
+//! What does not depend on what it is given is done once: it is read once, and checked once, unless other rules than the
+//! last time or aggregates of the program come with the inputs. The order of its goals is kept for inputs that the planner cannot tell
 //! apart ([`Plans`]). Nothing of it speaks of facts, so that it is never out of date.
 
 use std::borrow::Cow;
@@ -10,6 +10,7 @@ use std::sync::{Arc, OnceLock};
 use crate::ast::Query;
 use crate::find::own::with_aggregates;
 use crate::inputs::Inputs;
+use crate::inputs::rules::KeptRules;
 use crate::plan::PlanOptions;
 use crate::plan::explain::Explain;
 use crate::plan::kept::{PlanCounts, Plans};
@@ -22,6 +23,7 @@ pub struct Prepared {
     query: Query,
     /// Set when it has been found to make sense without rules.
     makes_sense: OnceLock<()>,
+    rules: Arc<KeptRules>,
     plans: Arc<Plans>,
 }
 
@@ -48,7 +50,12 @@ impl Prepared {
     pub fn changed(&self, change: impl FnOnce(&mut Query)) -> Prepared {
         let mut query = self.query.clone();
         change(&mut query);
-        Prepared { query, makes_sense: OnceLock::new(), plans: Arc::clone(&self.plans) }
+        Prepared {
+            query,
+            makes_sense: OnceLock::new(),
+            rules: Arc::default(),
+            plans: Arc::clone(&self.plans),
+        }
     }
 
     /// How often plans for it were made and found.
@@ -58,7 +65,12 @@ impl Prepared {
 
     /// Answers it over these inputs.
     pub fn q(&self, args: &[QueryArg], budget: &Budget) -> Result<Answer> {
-        self.q_inputs(&Inputs::bind(&self.query, args)?, budget)
+        self.q_inputs(&self.bind(args)?, budget)
+    }
+
+    /// Takes its arguments apart.
+    pub fn bind<'a>(&self, args: impl IntoIterator<Item = &'a QueryArg>) -> Result<Inputs> {
+        Inputs::bind_by(&self.query, args, &|rules| self.rules.read(rules))
     }
 
     /// As [`Prepared::q`], over inputs that were taken apart.
@@ -69,7 +81,7 @@ impl Prepared {
 
     /// Runs it over these inputs and tells how it went.
     pub fn explain(&self, args: &[QueryArg], budget: &Budget) -> Result<Explain> {
-        self.explain_inputs(&Inputs::bind(&self.query, args)?, budget)
+        self.explain_inputs(&self.bind(args)?, budget)
     }
 
     /// As [`Prepared::explain`], over inputs that were taken apart.
@@ -81,12 +93,16 @@ impl Prepared {
 
     fn checked(&self, inputs: &Inputs) -> Result<Cow<'_, Query>> {
         let query = with_aggregates(&self.query, inputs.functions())?;
-        let is_plain = inputs.rules().is_empty() && matches!(query, Cow::Borrowed(_));
-        if !is_plain || self.makes_sense.get().is_none() {
-            check::query(&query, inputs.rules())?;
-        }
-        if is_plain {
-            self.makes_sense.get_or_init(|| ());
+        let rules = inputs.rule_book();
+        let check = || check::query(&query, rules.all());
+        match query {
+            Cow::Owned(_) => check()?,
+            Cow::Borrowed(_) if !rules.all().is_empty() => self.rules.check(rules, check)?,
+            Cow::Borrowed(_) if self.makes_sense.get().is_some() => {}
+            Cow::Borrowed(_) => {
+                check()?;
+                self.makes_sense.get_or_init(|| ());
+            }
         }
         Ok(query)
     }
@@ -94,6 +110,6 @@ impl Prepared {
 
 impl From<Query> for Prepared {
     fn from(query: Query) -> Prepared {
-        Prepared { query, makes_sense: OnceLock::new(), plans: Arc::default() }
+        Prepared { query, makes_sense: OnceLock::new(), rules: Arc::default(), plans: Arc::default() }
     }
 }

@@ -68,7 +68,9 @@ pub(super) fn call(context: &Context<'_>, handed: &[Option<Handed<'_>>], values:
             Some(Handed::Source(_, source)) => Ok(Given::Source((*source).clone())),
             Some(Handed::Query(_)) => Err(no_query("a second query")),
             None => Ok(match values.next().unwrap_or(&Edn::Nil) {
-                value if input.is_some_and(|input| means_rules(input, value)) => Given::Rules(outer.rules()),
+                value if input.is_some_and(|input| means_rules(input, value)) => {
+                    Given::Rules(outer.shared_rules())
+                }
                 value => Given::Value(value),
             }),
         })

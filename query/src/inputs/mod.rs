@@ -5,6 +5,7 @@
 //! given to a variable is known by a value that stands for it, so that it goes wherever values go.
 
 pub(crate) mod places;
+pub(crate) mod rules;
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -19,6 +20,7 @@ use crate::error::{Error, Result};
 use crate::functions::Functions;
 use crate::parse;
 use crate::source::{Source, TxLog};
+use rules::RuleBook;
 
 /// What a source's name stands for.
 #[derive(Clone)]
@@ -56,7 +58,7 @@ pub(crate) enum Given<'a> {
     /// A source.
     Source(SourceArg),
     /// Rules that were read.
-    Rules(&'a [Rule]),
+    Rules(Arc<RuleBook>),
     /// Anything else.
     Value(&'a Edn),
 }
@@ -98,7 +100,7 @@ pub struct Relation {
 pub struct Inputs {
     sources: HashMap<SourceName, SourceArg, FixedState>,
     patterns: HashMap<Symbol, PullPattern, FixedState>,
-    rules: Vec<Rule>,
+    rules: Option<Arc<RuleBook>>,
     relations: Vec<Relation>,
     /// The logs that values stand for, by number.
     logs: Vec<Arc<dyn TxLog>>,
@@ -113,7 +115,22 @@ pub struct Inputs {
 impl Inputs {
     /// Takes the arguments of a query apart.
     pub fn bind(query: &Query, args: &[QueryArg]) -> Result<Inputs> {
-        Inputs::default().taking(query, args.iter().map(Given::of).collect())
+        Inputs::bind_by(query, args, &RuleBook::read)
+    }
+
+    /// The same; rules are read by `read`.
+    pub(crate) fn bind_by<'a>(
+        query: &Query,
+        args: impl IntoIterator<Item = &'a QueryArg>,
+        read: &dyn Fn(&Edn) -> Result<Arc<RuleBook>>,
+    ) -> Result<Inputs> {
+        let mut given: Vec<Given<'_>> = args.into_iter().map(Given::of).collect();
+        for (input, given) in query.inputs.iter().zip(&mut given) {
+            if let (Input::Rules, Given::Value(edn)) = (input, &*given) {
+                *given = Given::Rules(read(edn)?);
+            }
+        }
+        Inputs::default().taking(query, given)
     }
 
     /// The inputs of a query that is asked inside the one with these.
@@ -153,18 +170,25 @@ impl Inputs {
                 return Err(Error::incorrect("db.error/input-shape", message)
                     .hint("databases go to names that begin with $"));
             }
-            (Input::Rules, Given::Rules(rules)) => self.rules.extend_from_slice(rules),
+            (Input::Rules, Given::Rules(rules)) => self.take_rules(rules),
             (input, Given::Rules(_)) => {
                 let message = format!("the input `{}` is given rules", describe(input));
                 return Err(Error::incorrect("db.error/input-shape", message).hint("rules go to %"));
             }
-            (Input::Rules, Given::Value(edn)) => self.rules.extend(parse::rules(&Form::from(edn.clone()))?),
+            (Input::Rules, Given::Value(edn)) => self.take_rules(RuleBook::read(edn)?),
             (Input::Pattern(name), Given::Value(edn)) => {
                 self.patterns.insert(name.clone(), parse::pull(&Form::from(edn.clone()))?);
             }
             (Input::Binding(binding), Given::Value(edn)) => self.bind_value(binding, edn)?,
         }
         Ok(())
+    }
+
+    fn take_rules(&mut self, rules: Arc<RuleBook>) {
+        self.rules = Some(match self.rules.take() {
+            Some(before) => before.and(&rules),
+            None => rules,
+        });
     }
 
     fn bind_value(&mut self, binding: &Binding, value: &Edn) -> Result<()> {
@@ -179,7 +203,7 @@ impl Inputs {
         let mut relations = std::mem::take(&mut self.relations);
         for relation in &mut relations {
             for at in 0..relation.vars.len() {
-                let places = places::of_variable(&query.clauses, &self.rules, &relation.vars[at]);
+                let places = places::of_variable(&query.clauses, self.rules(), &relation.vars[at]);
                 if !places.is_empty() {
                     self.settle_column(&places, relation, at)?;
                 }
@@ -266,7 +290,17 @@ impl Inputs {
 
     /// The rules.
     pub fn rules(&self) -> &[Rule] {
-        &self.rules
+        self.rule_book().all()
+    }
+
+    /// The rules, for a query inside this one.
+    pub(crate) fn shared_rules(&self) -> Arc<RuleBook> {
+        self.rules.clone().unwrap_or_default()
+    }
+
+    /// The rules, with what was found out about them.
+    pub(crate) fn rule_book(&self) -> &RuleBook {
+        self.rules.as_deref().unwrap_or_else(|| RuleBook::empty())
     }
 
     /// The values, one relation for each input that binds variables. Relations that share a variable join on it.
@@ -292,7 +326,7 @@ impl Inputs {
         source: &SourceName,
         value: &Edn,
     ) -> Result<Option<Edn>> {
-        places::settle(self, &places::of_rule_argument(&self.rules, rule, at, source), value)
+        places::settle(self, &places::of_rule_argument(self.rules(), rule, at, source), value)
     }
 }
 

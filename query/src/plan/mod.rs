@@ -54,7 +54,6 @@ use goals::{Planner, Scope};
 use kept::{Kept, Plans};
 use key::Key;
 use lead::Lead;
-use recursion::Rules;
 
 /// Everything needed to run a query once.
 pub struct Plan {
@@ -84,12 +83,12 @@ pub fn plan(
     plans: Option<&Plans>,
     meter: &Meter,
 ) -> Result<Plan> {
-    let rules = Rules::new(inputs.rules().to_vec());
+    let rules = inputs.rule_book().sorted_out();
     let sources = sources(inputs);
     let mut planner = Planner {
         inputs,
         sources,
-        rules: &rules,
+        rules,
         pool,
         names: Vec::new(),
         steps: 0,
