@@ -158,6 +158,9 @@ impl<'b> Expander<'b> {
     }
 
     fn add(&mut self, form: &Form, e: &Form, a: &Form, v: &Form) -> Result<()> {
+        if matches!(a.as_atom(), Some(Edn::Keyword(name)) if is_alteration(name)) {
+            return Ok(());
+        }
         if is_ensure(a) {
             let e = self.entity(e)?;
             return self.ensure(e, v);
@@ -253,6 +256,7 @@ impl<'b> Expander<'b> {
             ));
         };
         match reverse_of(name) {
+            Some(forward) if is_alteration(&forward) => Ok(()),
             Some(forward) if self.before.schema.entid(name).is_none() => {
                 let forward = Form { kind: FormKind::Atom(Edn::Keyword(forward)), span: key.span };
                 let attr = self.attribute(&forward)?;
@@ -538,6 +542,11 @@ fn is_ensure(key: &Form) -> bool {
 
 fn is_id(key: &Form) -> bool {
     matches!(key.as_atom(), Some(Edn::Keyword(name)) if name.as_str() == "db/id")
+}
+
+/// True of what older schemas say of an attribute that they change. That it is changed is seen from the change itself.
+fn is_alteration(name: &Keyword) -> bool {
+    name.as_str() == "db.alter/attribute"
 }
 
 /// `:ns/name` for `:ns/_name`.

@@ -1,7 +1,7 @@
 //! Text, names and regular expressions.
 //!
 //! Positions in text count characters (Unicode scalar values). A regular expression is written as text, in the syntax
-//! of the `regex` crate: it never backtracks, so no expression and no text can make it slow. The expressions used
+//! of the `regex` crate; `re-pattern` marks it as one, for those that take plain text too. It is that crate's: it never backtracks, so no expression and no text can make it slow. The expressions used
 //! last are kept compiled.
 
 use std::cell::RefCell;
@@ -131,7 +131,7 @@ pub(super) const TABLE: &[Function] = &[
         Ok(made.finish())
     }),
     function("clojure.string/split", 2, 3, |args| {
-        let (whole, expression) = (text(&args[0])?, text(&args[1])?);
+        let (whole, expression) = (text(&args[0])?, expression(&args[1])?);
         let most = match args.get(2) {
             None => 0,
             Some(Edn::Int(most)) => *most,
@@ -149,21 +149,43 @@ pub(super) const TABLE: &[Function] = &[
     }),
     function("clojure.string/replace", 3, 3, |args| replaced(args, usize::MAX)),
     function("clojure.string/replace-first", 3, 3, |args| replaced(args, 1)),
-    function("re-pattern", 1, 1, |args| with_regex(text(&args[0])?, |_| Ok(args[0].clone()))),
+    function("re-pattern", 1, 1, |args| {
+        with_regex(expression(&args[0])?, |_| {
+            Ok(Edn::Tagged(Symbol::new(REGEX_TAG), Box::new(Edn::string(expression(&args[0])?))))
+        })
+    }),
     function("re-find", 2, 2, |args| {
         let whole = text(&args[1])?;
-        with_regex(text(&args[0])?, |regex| Ok(regex.captures(whole).map_or(Edn::Nil, groups)))
+        with_regex(expression(&args[0])?, |regex| Ok(regex.captures(whole).map_or(Edn::Nil, groups)))
     }),
     function("re-matches", 2, 2, |args| {
         let whole = text(&args[1])?;
-        let expression = format!("^(?:{})$", text(&args[0])?);
+        let expression = format!("^(?:{})$", expression(&args[0])?);
         with_regex(&expression, |regex| Ok(regex.captures(whole).map_or(Edn::Nil, groups)))
     }),
     function("re-seq", 2, 2, |args| {
         let whole = text(&args[1])?;
-        with_regex(text(&args[0])?, |regex| listed(regex.captures_iter(whole).map(groups)).map(Edn::List))
+        with_regex(expression(&args[0])?, |regex| {
+            listed(regex.captures_iter(whole).map(groups)).map(Edn::List)
+        })
     }),
 ];
+
+/// The tag of what `re-pattern` makes.
+const REGEX_TAG: &str = "annals/regex";
+
+/// The text of what `re-pattern` made.
+fn marked(edn: &Edn) -> Option<&str> {
+    match edn {
+        Edn::Tagged(tag, expression) if tag.as_str() == REGEX_TAG => text(expression).ok(),
+        _ => None,
+    }
+}
+
+/// A regular expression: what `re-pattern` made, or text.
+fn expression(edn: &Edn) -> Result<&str, Fault> {
+    marked(edn).map_or_else(|| text(edn), Ok)
+}
 
 pub(super) fn text(edn: &Edn) -> Result<&str, Fault> {
     match edn {
@@ -194,6 +216,8 @@ impl Text {
             Edn::Char(c) => self.push(c.encode_utf8(&mut [0; 4])),
             Edn::Uuid(uuid) => self.print(format_args!("{uuid}")),
             Edn::BigInt(n) => self.print(format_args!("{n}")),
+            Edn::BigDec(_) => self.push(edn.to_string().trim_end_matches('M')),
+            Edn::Tagged(..) if marked(edn).is_some() => self.push(marked(edn).unwrap_or_default()),
             Edn::Inst(micros) => self.push(&instant::format(*micros)),
             Edn::Double(x) => self.push(&shown(x.0, &format!("{:?}", x.0), &format!("{:e}", x.0))),
             Edn::Float(x) => {
@@ -232,6 +256,9 @@ pub(super) fn plain(edn: &Edn) -> Result<String, Fault> {
 }
 
 fn replaced(args: &[Edn], most: usize) -> Outcome {
+    if let Some(expression) = marked(&args[1]) {
+        return replaced_by_groups(text(&args[0])?, expression, text(&args[2])?, most);
+    }
     let (whole, from, to) = (text(&args[0])?, text(&args[1])?, text(&args[2])?);
     let mut made = Text::default();
     let mut rest = 0;
@@ -242,6 +269,48 @@ fn replaced(args: &[Edn], most: usize) -> Outcome {
     }
     made.push(&whole[rest..])?;
     Ok(made.finish())
+}
+
+/// With what an expression finds replaced; `$1` in the new text stands for the first group, `\\` for the next character.
+fn replaced_by_groups(whole: &str, expression: &str, to: &str, most: usize) -> Outcome {
+    with_regex(expression, |regex| {
+        let mut made = Text::default();
+        let mut rest = 0;
+        for found in regex.captures_iter(whole).take(most) {
+            let all = found.get_match();
+            made.push(&whole[rest..all.start()])?;
+            push_filled(&mut made, to, &found)?;
+            rest = all.end();
+        }
+        made.push(&whole[rest..])?;
+        Ok(made.finish())
+    })
+}
+
+/// Text with groups filled in, by Java's rules: as many digits make the number as there is a group for.
+fn push_filled(made: &mut Text, to: &str, found: &Captures<'_>) -> Result<(), Fault> {
+    let mut rest = to;
+    while let Some(at) = rest.find(['$', '\\']) {
+        made.push(&rest[..at])?;
+        let is_group = rest[at..].starts_with('$');
+        rest = &rest[at + 1..];
+        if is_group {
+            let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+            let group =
+                |length: &usize| rest[..*length].parse().ok().filter(|number: &usize| *number < found.len());
+            let length = (1..=digits).take_while(|length| group(length).is_some()).last();
+            let Some(length) = length else {
+                return Err(Fault::Values(format!("there is no group for `$` in `{to}`")));
+            };
+            made.push(group(&length).and_then(|number| found.get(number)).map_or("", |it| it.as_str()))?;
+            rest = &rest[length..];
+        } else {
+            let next = rest.chars().next().ok_or_else(|| Fault::Values(format!("`{to}` ends with `\\`")))?;
+            made.push(next.encode_utf8(&mut [0; 4]))?;
+            rest = &rest[next.len_utf8()..];
+        }
+    }
+    made.push(rest)
 }
 
 /// Parts of a text, if they are not too many.

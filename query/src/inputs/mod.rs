@@ -203,7 +203,8 @@ impl Inputs {
         let mut relations = std::mem::take(&mut self.relations);
         for relation in &mut relations {
             for at in 0..relation.vars.len() {
-                let places = places::of_variable(&query.clauses, self.rules(), &relation.vars[at]);
+                let mut places = places::of_variable(&query.clauses, self.rules(), &relation.vars[at]);
+                places.extend(places::of_pulls(&query.find, &relation.vars[at]));
                 if !places.is_empty() {
                     self.settle_column(&places, relation, at)?;
                 }

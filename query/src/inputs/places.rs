@@ -3,14 +3,15 @@
 //! In an entity, attribute or transaction place, or as the value of a reference, a keyword is an ident and a pair a
 //! lookup ref. As the value of any other known attribute a number takes the attribute's type if nothing is lost. The
 //! first place that makes an entity of it decides, then the first value place; calls of rules are followed into
-//! their bodies. A variable in none of these places keeps what it is given.
+//! their bodies; last comes what is pulled. A variable in none of these places keeps what it is given.
 
 use std::collections::HashSet;
 
+use annals_storage::anomaly::Category;
 use annals_storage::datom::{Symbol, Tag};
 
 use super::{Inputs, SourceArg};
-use crate::ast::{Clause, ClauseKind, Rule, SourceName, Term, Var};
+use crate::ast::{Clause, ClauseKind, Element, Find, Rule, SourceName, Term, Var};
 use crate::edn::Edn;
 use crate::error::Result;
 use crate::resolve;
@@ -34,9 +35,27 @@ pub(crate) fn scoped(name: &SourceName, default: &SourceName) -> SourceName {
 
 /// The places of a variable in these clauses.
 pub(crate) fn of_variable(clauses: &[Clause], rules: &[Rule], var: &Var) -> Vec<Place> {
+    of_variable_over(clauses, rules, var, &SourceName::default_source())
+}
+
+/// The same in clauses whose `$` is this source.
+pub(crate) fn of_variable_over(
+    clauses: &[Clause],
+    rules: &[Rule],
+    var: &Var,
+    source: &SourceName,
+) -> Vec<Place> {
     let mut walk = Walk::default();
-    walk.clauses(clauses, &SourceName::default_source(), var);
+    walk.clauses(clauses, source, var);
     walk.follow_calls(rules)
+}
+
+/// The places of a variable of which entities are pulled.
+pub(crate) fn of_pulls(find: &Find, var: &Var) -> impl Iterator<Item = Place> {
+    find.elements().iter().filter_map(move |element| match element {
+        Element::Pull { source, var: pulled, .. } if pulled == var => Some(Place::Entity(source.clone())),
+        _ => None,
+    })
 }
 
 /// The places of a rule's argument in its body, the rule called with this source.
@@ -138,6 +157,19 @@ pub(crate) fn settle(inputs: &Inputs, places: &[Place], value: &Edn) -> Result<O
     }
     let typed = tag.and_then(|tag| resolve::of_type(tag, value)).map(Edn::from);
     Ok(Some(typed.unwrap_or_else(|| value.clone())))
+}
+
+/// What the result of a function means where its variable stands: names are settled, all else stays what it is, and so
+/// does what names nothing. An error would depend on which rows get here, and so on the order of the clauses.
+pub(crate) fn settle_result(inputs: &Inputs, places: &[Place], value: &Edn) -> Result<Edn> {
+    if places.is_empty() || !matches!(value, Edn::Keyword(_) | Edn::Vector(_) | Edn::List(_)) {
+        return Ok(value.clone());
+    }
+    match settle(inputs, places, value) {
+        Ok(settled) => Ok(settled.unwrap_or_else(|| value.clone())),
+        Err(error) if matches!(error.category, Category::Incorrect | Category::NotFound) => Ok(value.clone()),
+        Err(error) => Err(error),
+    }
 }
 
 fn database<'i>(inputs: &'i Inputs, name: &SourceName) -> Option<&'i dyn Source> {

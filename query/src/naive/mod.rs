@@ -25,7 +25,7 @@ use crate::answer::Answer;
 use crate::ast::{Clause, ClauseKind, Query, SourceName, Var};
 use crate::edn::Edn;
 use crate::error::{Error, Result};
-use crate::inputs::places::scoped;
+use crate::inputs::places::{self, scoped};
 use crate::inputs::{Inputs, destructure};
 use crate::run::budget::Meter;
 use crate::{Budget, QueryArg, find};
@@ -62,7 +62,14 @@ pub fn answer(query: &Query, inputs: &Inputs, meter: &Meter) -> Result<Answer> {
         bound.extend(relation.vars.iter().cloned());
     }
     let source = SourceName::default_source();
-    let envs = world.satisfy(&query.clauses, &source, &mut bound, envs, &mut Tables::default())?;
+    let envs = world.satisfy(
+        &Whole { clauses: &query.clauses, source: &source },
+        &query.clauses,
+        &source,
+        &mut bound,
+        envs,
+        &mut Tables::default(),
+    )?;
 
     let basis = find::basis(query);
     if let Some(var) = basis.iter().find(|var| !bound.contains(var)) {
@@ -72,6 +79,12 @@ pub fn answer(query: &Query, inputs: &Inputs, meter: &Meter) -> Result<Answer> {
     let envs = world.project(&envs, &basis.iter().copied().cloned().collect())?;
     let rows = answer::rows(query, inputs.functions(), &envs, meter)?;
     find::finish(query, inputs, answer::page(query, inputs, rows)?, meter)
+}
+
+/// The query or the rule's body that clauses are a part of, and what `$` stands for there.
+struct Whole<'w> {
+    clauses: &'w [Clause],
+    source: &'w SourceName,
 }
 
 /// All that stays the same while a query is answered.
@@ -86,6 +99,7 @@ impl World<'_> {
     /// The bindings that satisfy all the clauses and extend one of `envs`; `bound` grows by what they bind.
     fn satisfy(
         &self,
+        whole: &Whole<'_>,
         clauses: &[Clause],
         source: &SourceName,
         bound: &mut Vars,
@@ -96,7 +110,9 @@ impl World<'_> {
         while !pending.is_empty() {
             let (at, then) = self.order.next(&pending, bound)?;
             let clause = pending.remove(at);
-            envs = self.step(clause, source, bound, envs, tables).map_err(|error| error.at(clause.span))?;
+            envs = self
+                .step(whole, clause, source, bound, envs, tables)
+                .map_err(|error| error.at(clause.span))?;
             *bound = then;
             self.meter.check(envs.len())?;
         }
@@ -105,6 +121,7 @@ impl World<'_> {
 
     fn step(
         &self,
+        whole: &Whole<'_>,
         clause: &Clause,
         source: &SourceName,
         bound: &Vars,
@@ -140,8 +157,11 @@ impl World<'_> {
                         )
                     };
                     let (vars, rows) = destructure(binding, &value, &wrong)?;
-                    let rows = rows.into_iter().map(|row| vars.iter().cloned().zip(row).collect()).collect();
-                    extended.extend(self.join(&Envs::from([env]), &rows)?);
+                    let mut found = Envs::new();
+                    for row in rows {
+                        found.insert(self.settled(whole, vars.iter().cloned().zip(row).collect())?);
+                    }
+                    extended.extend(self.join(&Envs::from([env]), &found)?);
                 }
                 Ok(extended)
             }
@@ -150,7 +170,7 @@ impl World<'_> {
                 let shared = order::not_vars(join.as_deref(), clauses, bound);
                 let start = self.project(&envs, &shared)?;
                 let inner =
-                    self.satisfy_completely(clauses, &scoped(named, source), &shared, start, tables)?;
+                    self.satisfy_completely(whole, clauses, &scoped(named, source), &shared, start, tables)?;
                 let excluded = self.project(&inner, &shared)?;
                 Ok(envs.into_iter().filter(|env| !excluded.contains(&only(env, &shared))).collect())
             }
@@ -160,8 +180,14 @@ impl World<'_> {
                 let mut union = Envs::new();
                 for branch in branches {
                     let start = self.project(&envs, &inside)?;
-                    let found =
-                        self.satisfy(branch, &scoped(named, source), &mut inside.clone(), start, tables)?;
+                    let found = self.satisfy(
+                        whole,
+                        branch,
+                        &scoped(named, source),
+                        &mut inside.clone(),
+                        start,
+                        tables,
+                    )?;
                     union.extend(self.project(&found, &shared)?);
                 }
                 self.join(&envs, &union)
@@ -172,9 +198,20 @@ impl World<'_> {
         }
     }
 
+    /// A result with its names settled.
+    fn settled(&self, whole: &Whole<'_>, result: Env) -> Result<Env> {
+        let mut settled = Env::new();
+        for (var, value) in result {
+            let places = places::of_variable_over(whole.clauses, self.inputs.rules(), &var, whole.source);
+            settled.insert(var, places::settle_result(self.inputs, &places, &value)?);
+        }
+        Ok(settled)
+    }
+
     /// As `satisfy`, but for clauses under a `not`: rules met there are answered completely.
     fn satisfy_completely(
         &self,
+        whole: &Whole<'_>,
         clauses: &[Clause],
         source: &SourceName,
         bound: &Vars,
@@ -182,7 +219,7 @@ impl World<'_> {
         tables: &mut Tables,
     ) -> Result<Envs> {
         let mut complete = tables.beside();
-        let found = self.satisfy(clauses, source, &mut bound.clone(), envs, &mut complete)?;
+        let found = self.satisfy(whole, clauses, source, &mut bound.clone(), envs, &mut complete)?;
         tables.keep(complete);
         Ok(found)
     }

@@ -14,7 +14,7 @@ use crate::error::Result;
 use crate::functions;
 use crate::rules::fixpoint::not_monotone;
 
-use super::{Env, Envs, Vars, World};
+use super::{Env, Envs, Vars, Whole, World};
 
 /// The rule, the source that is `$` in it, and the arguments that have values.
 type Ask = (Symbol, SourceName, Vec<Option<Edn>>);
@@ -151,7 +151,8 @@ impl World<'_> {
             let values = rule.args.iter().zip(given).filter_map(|(var, value)| Some((var, value.as_ref()?)));
             start.extend(values.map(|(var, value)| (var.clone(), value.clone())));
             let mut bound: Vars = start.keys().cloned().collect();
-            let found = self.satisfy(&rule.body, source, &mut bound, Envs::from([start]), tables)?;
+            let whole = Whole { clauses: &rule.body, source };
+            let found = self.satisfy(&whole, &rule.body, source, &mut bound, Envs::from([start]), tables)?;
             answers.extend(
                 found.iter().map(|env| rule.args.iter().map(|var| env[var].clone()).collect::<Vec<_>>()),
             );

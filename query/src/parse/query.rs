@@ -162,10 +162,10 @@ fn keys(sections: &[Section<'_>], find: &Find) -> Result<Option<ReturnMap>> {
             format!(":{} and :{} exclude each other", section.name, second.name),
         ));
     }
-    if !matches!(find, Find::Relation(_) | Find::Tuple(_)) {
+    if !matches!(find, Find::Relation(_)) {
         return Err(invalid(
             section.key,
-            format!(":{} needs rows; :find asks for single values", section.name),
+            format!(":{} makes maps of rows; :find asks for one row or single values", section.name),
         )
         .hint("ask for rows: :find ?a ?b"));
     }

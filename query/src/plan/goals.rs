@@ -13,11 +13,11 @@ use foldhash::fast::FixedState;
 use super::steps::shape_of;
 use super::vars::visible;
 use super::{Argument, Callee, Goal, Invocation, Place, PlanOptions, RuleCall, VarId, recursion::Rules};
-use crate::ast::{Arg, Call, Clause, ClauseKind, Rule, SourceName, Term, Var};
+use crate::ast::{Arg, Binding, Call, Clause, ClauseKind, Rule, SourceName, Term, Var};
 use crate::edn::{Edn, Span};
 use crate::error::{Error, Result};
 use crate::functions;
-use crate::inputs::{Inputs, SourceArg};
+use crate::inputs::{Inputs, SourceArg, binding_vars, places};
 use crate::run::pool::Pool;
 
 /// What planning knows and keeps.
@@ -46,9 +46,11 @@ pub struct Planner<'q> {
 
 /// What names mean in one part of a query.
 #[derive(Clone, Debug, Default)]
-pub struct Scope {
+pub struct Scope<'q> {
     /// The source that `$` stands for.
     pub default: Option<usize>,
+    /// The query or body that this is a part of, and the source that `$` stands for there.
+    pub whole: (&'q [Clause], Option<usize>),
     /// What variables stand for.
     pub vars: HashMap<Var, Place, FixedState>,
 }
@@ -62,28 +64,29 @@ impl Planner<'_> {
     }
 
     /// The goals of a conjunction.
-    pub fn goals(&mut self, clauses: &[Clause], scope: &mut Scope) -> Result<Vec<Goal>> {
+    pub fn goals(&mut self, clauses: &[Clause], scope: &mut Scope<'_>) -> Result<Vec<Goal>> {
         let mut goals = Vec::with_capacity(clauses.len());
         self.collect(clauses, scope, &mut goals)?;
         self.push_down(&mut goals)?;
         Ok(goals)
     }
 
-    fn collect(&mut self, clauses: &[Clause], scope: &mut Scope, goals: &mut Vec<Goal>) -> Result<()> {
+    fn collect(&mut self, clauses: &[Clause], scope: &mut Scope<'_>, goals: &mut Vec<Goal>) -> Result<()> {
         for clause in clauses {
             self.clause(clause, scope, goals).map_err(|error| error.at(clause.span))?;
         }
         Ok(())
     }
 
-    fn clause(&mut self, clause: &Clause, scope: &mut Scope, goals: &mut Vec<Goal>) -> Result<()> {
+    fn clause(&mut self, clause: &Clause, scope: &mut Scope<'_>, goals: &mut Vec<Goal>) -> Result<()> {
         let span = clause.span;
         match &clause.kind {
             ClauseKind::Pattern { source, terms } => goals.push(self.pattern(source, terms, scope)?),
             ClauseKind::Predicate(call) => goals.push(Goal::Test(self.invocation(call, scope, span)?)),
             ClauseKind::Function(call, binding) => {
-                let call = self.invocation(call, scope, span)?;
+                let mut call = self.invocation(call, scope, span)?;
                 let shape = shape_of(binding, &mut |var| self.place(var, scope));
+                call.meant = self.meant(binding, scope);
                 goals.push(Goal::Bind(call, shape));
             }
             ClauseKind::Rule { source, name, args } => self.rule(source, name, args, scope, span, goals)?,
@@ -102,16 +105,21 @@ impl Planner<'_> {
     }
 
     /// The scope inside of a `not` or `or`: everything outside, or the listed variables only.
-    fn inner(&mut self, source: &SourceName, join: Option<&[Var]>, scope: &mut Scope) -> Result<Scope> {
+    fn inner<'q>(
+        &mut self,
+        source: &SourceName,
+        join: Option<&[Var]>,
+        scope: &mut Scope<'q>,
+    ) -> Result<Scope<'q>> {
         let default = if source.is_default() { scope.default } else { Some(self.source(source, scope)?) };
         let vars = match join {
             None => scope.vars.clone(),
             Some(join) => join.iter().map(|var| (var.clone(), self.place(var, scope))).collect(),
         };
-        Ok(Scope { default, vars })
+        Ok(Scope { default, whole: scope.whole, vars })
     }
 
-    fn join_vars(&mut self, join: &[Var], scope: &mut Scope) -> Vec<VarId> {
+    fn join_vars(&mut self, join: &[Var], scope: &mut Scope<'_>) -> Vec<VarId> {
         let vars: BTreeSet<VarId> = join.iter().filter_map(|var| self.place(var, scope).var()).collect();
         vars.into_iter().collect()
     }
@@ -122,7 +130,7 @@ impl Planner<'_> {
         required: &[Var],
         join: Option<&[Var]>,
         branches: &[Vec<Clause>],
-        scope: &mut Scope,
+        scope: &mut Scope<'_>,
         span: Option<Span>,
     ) -> Result<Goal> {
         // Names that the branches share must mean one variable: each has its place before the first branch is read.
@@ -137,7 +145,7 @@ impl Planner<'_> {
     }
 
     /// What a variable stands for; a variable met for the first time is a new one.
-    pub(super) fn place(&mut self, var: &Var, scope: &mut Scope) -> Place {
+    pub(super) fn place(&mut self, var: &Var, scope: &mut Scope<'_>) -> Place {
         if let Some(place) = scope.vars.get(var) {
             return *place;
         }
@@ -147,7 +155,7 @@ impl Planner<'_> {
     }
 
     /// The number of a source.
-    pub(super) fn source(&self, name: &SourceName, scope: &Scope) -> Result<usize> {
+    pub(super) fn source(&self, name: &SourceName, scope: &Scope<'_>) -> Result<usize> {
         let default = name.is_default().then_some(scope.default).flatten();
         match default.or_else(|| self.sources.iter().position(|(known, _)| *known == name)) {
             Some(source) => Ok(source),
@@ -157,7 +165,7 @@ impl Planner<'_> {
         }
     }
 
-    fn invocation(&mut self, call: &Call, scope: &mut Scope, span: Option<Span>) -> Result<Invocation> {
+    fn invocation(&mut self, call: &Call, scope: &mut Scope<'_>, span: Option<Span>) -> Result<Invocation> {
         let count = call.args.len() + usize::from(call.query.is_some());
         let callee = if call.name.as_str().starts_with('?') {
             match self.place(&Var(call.name.clone()), scope) {
@@ -180,7 +188,19 @@ impl Planner<'_> {
                 Arg::Const(edn) => Argument::Place(Place::Const(self.pool.intern_edn(edn))),
             });
         }
-        Ok(Invocation { callee, name: call.name.clone(), args, span: call.span.or(span) })
+        let span = call.span.or(span);
+        Ok(Invocation { callee, name: call.name.clone(), args, meant: Vec::new(), span })
+    }
+
+    /// What of a result stands where names are settled, with those places.
+    fn meant(&self, binding: &Binding, scope: &Scope<'_>) -> Vec<(Place, Vec<places::Place>)> {
+        let (whole, default) = scope.whole;
+        let source = default.map_or_else(SourceName::default_source, |at| self.sources[at].0.clone());
+        let places = |var: Var| {
+            let places = places::of_variable_over(whole, self.inputs.rules(), &var, &source);
+            (!places.is_empty()).then(|| Some((*scope.vars.get(&var)?, places)))?
+        };
+        binding_vars(binding).into_iter().filter_map(places).collect()
     }
 
     fn callee(&self, name: &Symbol, count: usize) -> Result<Callee> {
@@ -194,7 +214,7 @@ impl Planner<'_> {
         source: &SourceName,
         name: &Symbol,
         args: &[Term],
-        scope: &mut Scope,
+        scope: &mut Scope<'_>,
         span: Option<Span>,
         goals: &mut Vec<Goal>,
     ) -> Result<()> {
@@ -245,7 +265,8 @@ impl Planner<'_> {
 
     /// The goals of a rule's body with these arguments.
     pub fn body(&mut self, rule: &Rule, source: usize, args: &[Place]) -> Result<Vec<Goal>> {
-        let mut scope = Scope { default: Some(source), vars: HashMap::default() };
+        let mut scope =
+            Scope { default: Some(source), whole: (&rule.body, Some(source)), vars: HashMap::default() };
         let mut same = Vec::new();
         for (var, place) in rule.args.iter().zip(args) {
             if let Some(first) = scope.vars.insert(var.clone(), *place) {

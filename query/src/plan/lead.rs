@@ -39,7 +39,7 @@ impl Planner<'_> {
         &self,
         query: &Query,
         basis: &[&Var],
-        scope: &Scope,
+        scope: &Scope<'_>,
         inputs: &Inputs,
     ) -> Result<Option<Lead>> {
         if self.options.early == Some(false)

@@ -97,7 +97,7 @@ pub fn plan(
         lead: None,
         sampled: false,
     };
-    let mut scope = Scope::default();
+    let mut scope = Scope { whole: (&query.clauses, None), ..Scope::default() };
     let start = planner.start(&mut scope, meter)?;
     let goals = planner.goals(&query.clauses, &mut scope)?;
     let deciding = find::basis(query);
@@ -179,7 +179,7 @@ impl Planner<'_> {
     }
 
     /// The rows that the inputs bind. A variable that has one value in all of them becomes a constant of the scope.
-    fn start(&mut self, scope: &mut Scope, meter: &Meter) -> Result<Table> {
+    fn start(&mut self, scope: &mut Scope<'_>, meter: &Meter) -> Result<Table> {
         let mut start = Table::unit();
         let mut vars: Vec<(&Var, VarId)> = Vec::new();
         for relation in self.inputs.relations() {

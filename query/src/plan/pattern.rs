@@ -19,7 +19,12 @@ use crate::source::Source;
 
 impl Planner<'_> {
     /// The goal of a pattern.
-    pub(super) fn pattern(&mut self, source: &SourceName, terms: &[Term], scope: &mut Scope) -> Result<Goal> {
+    pub(super) fn pattern(
+        &mut self,
+        source: &SourceName,
+        terms: &[Term],
+        scope: &mut Scope<'_>,
+    ) -> Result<Goal> {
         let source = self.source(source, scope)?;
         let (name, given) = self.sources[source];
         match given {
@@ -33,13 +38,13 @@ impl Planner<'_> {
     }
 
     /// The goal of a clause that nothing can match.
-    pub(super) fn never(&mut self, terms: &[Term], scope: &mut Scope) -> Goal {
+    pub(super) fn never(&mut self, terms: &[Term], scope: &mut Scope<'_>) -> Goal {
         let places: Vec<Place> = terms.iter().map(|term| self.plain_term(term, scope)).collect();
         Goal::Never(places.into_iter().filter_map(Place::var).collect())
     }
 
     /// A term whose constant stands for itself.
-    fn plain_term(&mut self, term: &Term, scope: &mut Scope) -> Place {
+    fn plain_term(&mut self, term: &Term, scope: &mut Scope<'_>) -> Place {
         match term {
             Term::Var(var) => self.place(var, scope),
             Term::Blank => Place::Blank,
@@ -52,7 +57,7 @@ impl Planner<'_> {
         source: usize,
         facts: &dyn Source,
         terms: &[Term],
-        scope: &mut Scope,
+        scope: &mut Scope<'_>,
     ) -> Result<Goal> {
         if terms.len() > 5 {
             let message = format!("a pattern over a database has at most 5 places, not {}", terms.len());

@@ -7,6 +7,7 @@ use annals_storage::datom::{AttrId, Symbol, Tag};
 use crate::ast::{Binding, Query, Var};
 use crate::edn::Span;
 use crate::functions;
+use crate::inputs::places;
 use crate::rules::Compiled;
 use crate::run::column::Cell;
 
@@ -105,6 +106,8 @@ pub struct Invocation {
     pub name: Symbol,
     /// What it is given.
     pub args: Vec<Argument>,
+    /// Where parts of the result stand, if names are settled there.
+    pub(crate) meant: Vec<(Place, Vec<places::Place>)>,
     /// Where the call stands.
     pub span: Option<Span>,
 }

@@ -13,7 +13,7 @@ use super::{Run, join};
 use crate::edn::Edn;
 use crate::error::{Error, Result};
 use crate::functions::{self, Context, Handed};
-use crate::inputs::Inputs;
+use crate::inputs::{Inputs, places};
 use crate::plan::vars::shape_vars;
 use crate::plan::{Argument, Callee, Invocation, Place, Shape, VarId};
 
@@ -29,8 +29,15 @@ pub fn run(run: &mut Run<'_>, invocation: &Invocation, shape: &Shape, table: Tab
     let mut builders = vec![ColumnBuilder::default(); new.len()];
     let mut left = Vec::new();
     let mut next = STRIDE;
-    let meter = run.meter;
+    let (meter, inputs) = (run.meter, run.inputs);
     let bytes = CELL_BYTES * (new.len() + 1);
+    let settled = |place: &Place, value: &Edn| match invocation.meant.iter().find(|(meant, _)| meant == place)
+    {
+        Some((_, places)) => {
+            places::settle_result(inputs, places, value).map_err(|error| error.at(invocation.span))
+        }
+        None => Ok(value.clone()),
+    };
     each_row(run, invocation, &table, |row, value, pool| {
         if value == Edn::Nil {
             return Ok(());
@@ -39,7 +46,7 @@ pub fn run(run: &mut Run<'_>, invocation: &Invocation, shape: &Shape, table: Tab
             let message = format!("the result of `{}`: {what}", invocation.name);
             Error::incorrect("db.error/binding-shape", message).at(invocation.span)
         };
-        for result in taken_apart(shape, &value, pool, &wrong)? {
+        for result in taken_apart(shape, &value, pool, &wrong, &settled)? {
             let value_of = |var: &VarId| result.iter().find(|(v, _)| v == var).map(|(_, cell)| *cell);
             let agrees = |var: &VarId| value_of(var) == Some(table.column(*var).get(row as usize));
             if bound.iter().all(agrees) {
@@ -171,18 +178,23 @@ fn named(held: &Edn, invocation: &Invocation, inputs: &Inputs) -> Result<functio
 
 type Row = Vec<(VarId, Cell)>;
 
-/// Every way to bind the variables of a shape to a value. A variable that stands twice must agree with itself.
+/// Every way to bind the variables of a shape to a value; `settled` says what a part means in its place. A variable that stands twice must agree with itself.
 fn taken_apart(
     shape: &Shape,
     value: &Edn,
     pool: &mut Pool,
     wrong: &dyn Fn(&str) -> Error,
+    settled: &dyn Fn(&Place, &Edn) -> Result<Edn>,
 ) -> Result<Vec<Row>> {
     match shape {
-        Shape::Place(Place::Blank) => Ok(vec![Row::new()]),
-        Shape::Place(Place::Var(var)) => Ok(vec![vec![(*var, pool.intern_edn(value))]]),
-        Shape::Place(Place::Const(cell)) => {
-            Ok(if pool.intern_edn(value) == *cell { vec![Row::new()] } else { Vec::new() })
+        Shape::Place(place) => {
+            let value = settled(place, value)?;
+            Ok(match place {
+                Place::Blank => vec![Row::new()],
+                Place::Var(var) => vec![vec![(*var, pool.intern_edn(&value))]],
+                Place::Const(cell) if pool.intern_edn(&value) == *cell => vec![Row::new()],
+                Place::Const(_) => Vec::new(),
+            })
         }
         Shape::Each(each) => {
             let pairs_held: Vec<Edn>;
@@ -200,7 +212,7 @@ fn taken_apart(
             };
             let mut rows = Vec::new();
             for part in parts {
-                rows.extend(taken_apart(each, part, pool, wrong)?);
+                rows.extend(taken_apart(each, part, pool, wrong, settled)?);
             }
             Ok(rows)
         }
@@ -219,7 +231,7 @@ fn taken_apart(
             }
             let mut rows = vec![Row::new()];
             for (shape, part) in shapes.iter().zip(parts) {
-                let more = taken_apart(shape, part, pool, wrong)?;
+                let more = taken_apart(shape, part, pool, wrong, settled)?;
                 rows = rows.iter().flat_map(|row| more.iter().filter_map(|one| united(row, one))).collect();
             }
             Ok(rows)

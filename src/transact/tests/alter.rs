@@ -188,3 +188,17 @@ fn new_attributes_are_listed_and_numbered_in_the_schema_partition() {
         assert!(listed.contains(&annals_storage::datom::Value::Ref(e)));
     }
 }
+
+#[test]
+fn an_alteration_need_not_be_announced_and_may_be() {
+    let mut harbour =
+        Harbour::new("[{:db/ident :x/a :db/valueType :db.type/long :db/cardinality :db.cardinality/one}]");
+    for announced in [
+        "[{:db/id :x/a :db/cardinality :db.cardinality/many :db.alter/_attribute :db.part/db}]",
+        "[[:db/add :x/a :db/cardinality :db.cardinality/one] [:db/add :db.part/db :db.alter/attribute :x/a]]",
+    ] {
+        let report = harbour.ok(announced);
+        // The instant, what was, and what is now.
+        assert_eq!(report.datoms.len(), 3, "{announced}");
+    }
+}
