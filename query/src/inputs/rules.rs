@@ -11,6 +11,9 @@ use crate::error::Result;
 use crate::parse;
 use crate::plan::recursion::Rules;
 
+/// Rules of more parts than this are not kept: reading them takes less than running them, and queries are many.
+const KEPT_PARTS: usize = 4096;
+
 /// Rules that were read, in the order of their text.
 #[derive(Debug, Default)]
 pub(crate) struct RuleBook {
@@ -71,6 +74,9 @@ impl KeptRules {
             return Ok(Arc::clone(&last.book));
         }
         let book = RuleBook::read(given)?;
+        if parts(given, KEPT_PARTS + 1) > KEPT_PARTS {
+            return Ok(book);
+        }
         let last = Last { given: given.clone(), book: Arc::clone(&book), makes_sense: OnceLock::new() };
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(last));
         Ok(book)
@@ -94,6 +100,28 @@ impl KeptRules {
     }
 }
 
+/// How many parts data has, those of parts included; counting ends beyond `most`.
+fn parts(edn: &Edn, most: usize) -> usize {
+    fn all<'e>(mut edns: impl Iterator<Item = &'e Edn>, most: usize) -> usize {
+        let mut count = 1;
+        while count < most
+            && let Some(part) = edns.next()
+        {
+            count += parts(part, most - count);
+        }
+        count
+    }
+    match edn {
+        Edn::List(edns) | Edn::Vector(edns) => all(edns.iter(), most),
+        Edn::Set(edns) => all(edns.iter(), most),
+        Edn::Map(pairs) => all(pairs.iter().flat_map(|(key, value)| [key, value]), most),
+        Edn::Tagged(_, part) => all([&**part].into_iter(), most),
+        Edn::String(text) | Edn::Uri(text) => 1 + text.len() / size_of::<Edn>(),
+        Edn::Bytes(bytes) => 1 + bytes.len() / size_of::<Edn>(),
+        _ => 1,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,6 +140,17 @@ mod tests {
         let second = kept.read(&other).expect("rules");
         assert!(!Arc::ptr_eq(&first, &second));
         assert_ne!(first.all(), second.all());
+    }
+
+    #[test]
+    fn large_rules_are_not_kept() {
+        let kept = KeptRules::default();
+        let rule = |n: usize| format!("[(r{n} ?x) [?x :a {n}]]");
+        for (count, is_kept) in [(400, true), (600, false)] {
+            let rules = edn(&format!("[{}]", (0..count).map(rule).collect::<String>()));
+            let first = kept.read(&rules).expect("rules");
+            assert_eq!(Arc::ptr_eq(&first, &kept.read(&rules).expect("rules")), is_kept, "{count}");
+        }
     }
 
     #[test]
