@@ -159,7 +159,8 @@ impl<'b> Expander<'b> {
 
     fn add(&mut self, form: &Form, e: &Form, a: &Form, v: &Form) -> Result<()> {
         if matches!(a.as_atom(), Some(Edn::Keyword(name)) if is_alteration(name)) {
-            return Ok(());
+            self.entity(e)?;
+            return self.attribute(v).map(|_| ());
         }
         if is_ensure(a) {
             let e = self.entity(e)?;
@@ -256,7 +257,7 @@ impl<'b> Expander<'b> {
             ));
         };
         match reverse_of(name) {
-            Some(forward) if is_alteration(&forward) => Ok(()),
+            Some(forward) if is_alteration(&forward) => self.entity(v).map(|_| ()),
             Some(forward) if self.before.schema.entid(name).is_none() => {
                 let forward = Form { kind: FormKind::Atom(Edn::Keyword(forward)), span: key.span };
                 let attr = self.attribute(&forward)?;

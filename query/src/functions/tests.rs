@@ -263,6 +263,8 @@ fn text() {
         ("(clojure.string/split \"a,b,,\" \",\")", "[\"a\" \"b\"]"),
         ("(clojure.string/replace \"aXa\" \"a\" \"b\")", "\"bXb\""),
         ("(clojure.string/replace \"a.b.\" \".\" \"$1\")", "\"a$1b$1\""),
+        (r#"(clojure.string/replace "aab" #annals/regex "(a)(b)?" "<$2$10>\\$")"#, r#""<a0>$<ba0>$""#),
+        (r#"(clojure.string/replace-first "aa" #annals/regex "a" "$0b")"#, r#""aba""#),
         ("(re-find \"[0-9]+\" \"ab12\")", "\"12\""),
         ("(re-find \"(a)(x)?\" \"ba\")", "[\"a\" \"a\" nil]"),
         ("(re-matches \"a|ab\" \"ab\")", "\"ab\""),
@@ -272,6 +274,8 @@ fn text() {
     refused("(subs \"abc\" 4)", "db.error/value-in-function");
     refused("(subs \"abc\" 2 1)", "db.error/value-in-function");
     refused("(subs \"abc\" -1)", "db.error/value-in-function");
+    refused(r#"(clojure.string/replace "a" #annals/regex "a" "$1")"#, "db.error/value-in-function");
+    refused(r#"(clojure.string/replace "a" #annals/regex "a" "\\")"#, "db.error/value-in-function");
     refused("(re-find \"(\" \"a\")", "db.error/value-in-function");
     refused("(keyword \"\")", "db.error/value-in-function");
     refused("(name 1)", "db.error/type-in-function");

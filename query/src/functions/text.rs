@@ -1,7 +1,8 @@
 //! Text, names and regular expressions.
 //!
 //! Positions in text count characters (Unicode scalar values). A regular expression is written as text, in the syntax
-//! of the `regex` crate; `re-pattern` marks it as one, for those that take plain text too. It is that crate's: it never backtracks, so no expression and no text can make it slow. The expressions used
+//! of the `regex` crate: it never backtracks, so no expression and no text can make it slow. `re-pattern` marks text as an
+//! expression, for functions that take plain text too. The expressions used
 //! last are kept compiled.
 
 use std::cell::RefCell;
@@ -216,7 +217,11 @@ impl Text {
             Edn::Char(c) => self.push(c.encode_utf8(&mut [0; 4])),
             Edn::Uuid(uuid) => self.print(format_args!("{uuid}")),
             Edn::BigInt(n) => self.print(format_args!("{n}")),
-            Edn::BigDec(_) => self.push(edn.to_string().trim_end_matches('M')),
+            Edn::BigDec(_) => {
+                self.print(format_args!("{edn}"))?;
+                self.0.pop();
+                Ok(())
+            }
             Edn::Tagged(..) if marked(edn).is_some() => self.push(marked(edn).unwrap_or_default()),
             Edn::Inst(micros) => self.push(&instant::format(*micros)),
             Edn::Double(x) => self.push(&shown(x.0, &format!("{:?}", x.0), &format!("{:e}", x.0))),

@@ -5,6 +5,7 @@
 //! first place that makes an entity of it decides, then the first value place; calls of rules are followed into
 //! their bodies; last comes what is pulled. A variable in none of these places keeps what it is given.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 
 use annals_storage::anomaly::Category;
@@ -161,13 +162,15 @@ pub(crate) fn settle(inputs: &Inputs, places: &[Place], value: &Edn) -> Result<O
 
 /// What the result of a function means where its variable stands: names are settled, all else stays what it is, and so
 /// does what names nothing. An error would depend on which rows get here, and so on the order of the clauses.
-pub(crate) fn settle_result(inputs: &Inputs, places: &[Place], value: &Edn) -> Result<Edn> {
+pub(crate) fn settle_result<'v>(inputs: &Inputs, places: &[Place], value: &'v Edn) -> Result<Cow<'v, Edn>> {
     if places.is_empty() || !matches!(value, Edn::Keyword(_) | Edn::Vector(_) | Edn::List(_)) {
-        return Ok(value.clone());
+        return Ok(Cow::Borrowed(value));
     }
     match settle(inputs, places, value) {
-        Ok(settled) => Ok(settled.unwrap_or_else(|| value.clone())),
-        Err(error) if matches!(error.category, Category::Incorrect | Category::NotFound) => Ok(value.clone()),
+        Ok(settled) => Ok(settled.map_or(Cow::Borrowed(value), Cow::Owned)),
+        Err(error) if matches!(error.category, Category::Incorrect | Category::NotFound) => {
+            Ok(Cow::Borrowed(value))
+        }
         Err(error) => Err(error),
     }
 }

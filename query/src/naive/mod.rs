@@ -203,7 +203,7 @@ impl World<'_> {
         let mut settled = Env::new();
         for (var, value) in result {
             let places = places::of_variable_over(whole.clauses, self.inputs.rules(), &var, whole.source);
-            settled.insert(var, places::settle_result(self.inputs, &places, &value)?);
+            settled.insert(var, places::settle_result(self.inputs, &places, &value)?.into_owned());
         }
         Ok(settled)
     }

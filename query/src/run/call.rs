@@ -4,6 +4,7 @@
 //! arguments. A result of nil drops the row. A variable that is
 //! already bound must be equal to its part of the result.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::batch::Table;
@@ -31,13 +32,7 @@ pub fn run(run: &mut Run<'_>, invocation: &Invocation, shape: &Shape, table: Tab
     let mut next = STRIDE;
     let (meter, inputs) = (run.meter, run.inputs);
     let bytes = CELL_BYTES * (new.len() + 1);
-    let settled = |place: &Place, value: &Edn| match invocation.meant.iter().find(|(meant, _)| meant == place)
-    {
-        Some((_, places)) => {
-            places::settle_result(inputs, places, value).map_err(|error| error.at(invocation.span))
-        }
-        None => Ok(value.clone()),
-    };
+    let settled = Settled { inputs, invocation };
     each_row(run, invocation, &table, |row, value, pool| {
         if value == Edn::Nil {
             return Ok(());
@@ -176,6 +171,22 @@ fn named(held: &Edn, invocation: &Invocation, inputs: &Inputs) -> Result<functio
     }
 }
 
+/// What parts of a result mean in their places.
+struct Settled<'c> {
+    inputs: &'c Inputs,
+    invocation: &'c Invocation,
+}
+
+impl Settled<'_> {
+    fn value<'v>(&self, place: &Place, value: &'v Edn) -> Result<Cow<'v, Edn>> {
+        match self.invocation.meant.iter().find(|(meant, _)| meant == place) {
+            Some((_, places)) => places::settle_result(self.inputs, places, value)
+                .map_err(|error| error.at(self.invocation.span)),
+            None => Ok(Cow::Borrowed(value)),
+        }
+    }
+}
+
 type Row = Vec<(VarId, Cell)>;
 
 /// Every way to bind the variables of a shape to a value; `settled` says what a part means in its place. A variable that stands twice must agree with itself.
@@ -184,11 +195,11 @@ fn taken_apart(
     value: &Edn,
     pool: &mut Pool,
     wrong: &dyn Fn(&str) -> Error,
-    settled: &dyn Fn(&Place, &Edn) -> Result<Edn>,
+    settled: &Settled<'_>,
 ) -> Result<Vec<Row>> {
     match shape {
         Shape::Place(place) => {
-            let value = settled(place, value)?;
+            let value = settled.value(place, value)?;
             Ok(match place {
                 Place::Blank => vec![Row::new()],
                 Place::Var(var) => vec![vec![(*var, pool.intern_edn(&value))]],

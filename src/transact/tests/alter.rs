@@ -201,4 +201,6 @@ fn an_alteration_need_not_be_announced_and_may_be() {
         // The instant, what was, and what is now.
         assert_eq!(report.datoms.len(), 3, "{announced}");
     }
+    harbour.refused("[[:db/add :db.part/db :db.alter/attribute :x/none]]", "not-an-entity");
+    harbour.refused("[{:db/id :x/a :db.alter/_attribute :x/none}]", "not-an-entity");
 }
