@@ -264,6 +264,10 @@ fn text() {
         ("(clojure.string/replace \"aXa\" \"a\" \"b\")", "\"bXb\""),
         ("(clojure.string/replace \"a.b.\" \".\" \"$1\")", "\"a$1b$1\""),
         (r#"(clojure.string/replace "aab" #annals/regex "(a)(b)?" "<$2$10>\\$")"#, r#""<a0>$<ba0>$""#),
+        (
+            r#"(clojure.string/replace "abcdefghijk" #annals/regex "(a)(b)(c)(d)(e)(f)(g)(h)(i)(j)(k)" "$11$1")"#,
+            r#""ka""#,
+        ),
         (r#"(clojure.string/replace-first "aa" #annals/regex "a" "$0b")"#, r#""aba""#),
         ("(re-find \"[0-9]+\" \"ab12\")", "\"12\""),
         ("(re-find \"(a)(x)?\" \"ba\")", "[\"a\" \"a\" nil]"),
