@@ -7,6 +7,7 @@
 //! from ten thousand people to ten million, `peers.rs` what a second peer adds to the rate of reads; each prints medians and ratios of one run.
 //! `yardstick/` is a program that joins a run of other stores on the same data. Timings live here and never in tests.
 
+pub mod loading;
 pub mod people;
 
 use std::fs::File;

@@ -8,12 +8,12 @@
 
 #![allow(clippy::print_stdout, clippy::disallowed_methods)]
 
-use std::collections::VecDeque;
 use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use annals::{Answer, Connection, Db, Edn, Form, Pending};
+use annals::{Answer, Connection, Db, Edn, Form};
+use annals_bench::loading::{atom, settle, transact_all};
 use annals_bench::people::Chance;
 use annals_bench::{median, memory};
 use annals_query::edn::FormKind;
@@ -78,15 +78,9 @@ fn load(file: &str, people: u64) {
     conn.transact(SCHEMA).expect("a schema");
     let start = Instant::now();
     let mut chance = Chance(7);
-    let mut under_way: VecDeque<Pending> = VecDeque::new();
-    for first in (0..people).step_by(TOGETHER as usize) {
-        let tx = (first..people.min(first + TOGETHER)).map(|number| person(number, &mut chance)).collect();
-        under_way.push_back(conn.submit(vector(tx)).expect("room in the queue"));
-        if under_way.len() == 64 {
-            under_way.pop_front().map(|first| first.wait().expect("accepted"));
-        }
-    }
-    under_way.into_iter().for_each(|pending| drop(pending.wait().expect("accepted")));
+    let chunk =
+        |first| (first..people.min(first + TOGETHER)).map(|number| person(number, &mut chance)).collect();
+    transact_all(&conn, (0..people).step_by(TOGETHER as usize).map(chunk));
     settle(&conn);
     let took = start.elapsed().as_secs_f64();
     for part in 0..10 {
@@ -146,11 +140,6 @@ fn named(db: &Db, number: i64) {
     assert!(matches!(found, Edn::Int(_)), "person {number} is there");
 }
 
-fn settle(conn: &Connection) {
-    let wanted = conn.request_index().expect("a job");
-    conn.sync_index(wanted, Duration::from_secs(600)).expect("an index");
-}
-
 fn person(number: u64, chance: &mut Chance) -> Form {
     let sex = if chance.below(2) == 0 { "female" } else { "male" };
     let pairs = [
@@ -174,10 +163,6 @@ fn keyword(name: &str) -> Form {
 
 fn int(number: i64) -> Form {
     atom(Edn::Int(number))
-}
-
-fn atom(value: Edn) -> Form {
-    Form { kind: FormKind::Atom(value), span: None }
 }
 
 fn millis(time: Duration) -> f64 {

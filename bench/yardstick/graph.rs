@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use annals::{Arg, Connection, Edn, Keyword};
+use annals_bench::loading;
 
 use crate::data::Data;
 use crate::out::Out;
@@ -36,7 +37,7 @@ impl Graph {
         let facts = facts.chain(edges.iter().map(|[from, to]| add(node(*from), &next, node(*to))));
         let form = annals::Form { kind: annals_query::edn::FormKind::Vector(facts.collect()), span: None };
         let told = conn.transact(form).expect("accepted");
-        place::settle(&conn);
+        loading::settle(&conn);
         let named = told.tempids.iter().filter_map(|(name, e)| Some((name.parse().ok()?, e.0 as i64)));
         let entities: BTreeMap<i64, i64> = named.collect();
         let nodes = entities.iter().map(|(node, entity)| (*entity, *node)).collect();

@@ -1,6 +1,7 @@
 //! Four hundred transactions of a thousand new salaries each: now, as of the middle, and every change.
 
 use annals::{Arg, Connection, Db, Edn, EntityId, Field, Order, T, Value};
+use annals_bench::loading;
 
 use crate::data::{Data, sample};
 use crate::out::Out;
@@ -22,8 +23,8 @@ pub(crate) fn run(out: &Out, data: &Data, place: &Place) {
     out.once("h-load", 400_000, || {
         let attributes = Attributes::new();
         let txs = history.chunk_by(|one, next| one[0] == next[0]);
-        place::transact_all(&conn, txs.map(|changes| raises(&attributes, ids, changes)));
-        place::settle(&conn);
+        loading::transact_all(&conn, txs.map(|changes| raises(&attributes, ids, changes)));
+        loading::settle(&conn);
     });
     assert_eq!(conn.db().basis_t() - before, history[history.len() - 1][0] as T, "a transaction a number");
     drop(conn);

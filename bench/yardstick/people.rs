@@ -3,10 +3,11 @@
 use std::iter;
 
 use annals::{Arg, Connection, Db, Edn, EntityId, Field, Form, Keyword, Order, Value};
+use annals_bench::loading::{self, map};
 
 use crate::data::{Data, Person, sample};
 use crate::out::{Out, Size};
-use crate::place::{self, Place, add, map, question, rows};
+use crate::place::{self, Place, add, question, rows};
 
 const SCHEMA: &str = "[
     {:db/ident :person/name :db/valueType :db.type/string :db/cardinality :db.cardinality/one}
@@ -83,8 +84,8 @@ pub(crate) fn load(place: &Place, name: &str, people: &[Person]) -> Connection {
     let (conn, attributes) = (place.fresh(name), Attributes::new());
     conn.transact(SCHEMA).expect("a schema");
     let txs = people.chunks(TOGETHER).map(|some| some.iter().map(|one| attributes.person(one)).collect());
-    place::transact_all(&conn, txs);
-    place::settle(&conn);
+    loading::transact_all(&conn, txs);
+    loading::settle(&conn);
     conn
 }
 
@@ -215,8 +216,8 @@ fn pulls(out: &Out, data: &Data, conn: &Connection, ids: Ids) {
     let attributes = Attributes::new();
     let edge =
         |[from, to]: [i64; 2]| add(Edn::Int(ids.entity(from)), &attributes.follows, Edn::Int(ids.entity(to)));
-    place::transact_all(conn, iter::once(data.edges("wide-4x5").into_iter().map(edge).collect()));
-    place::settle(conn);
+    loading::transact_all(conn, iter::once(data.edges("wide-4x5").into_iter().map(edge).collect()));
+    loading::settle(conn);
     let (db, root) = (conn.db(), EntityId(ids.entity(1) as u64));
     let follows = Edn::keyword("person/follows");
     for (work, pattern) in [
@@ -245,8 +246,8 @@ fn commits(out: &Out, place: &Place, people: &[Person]) {
     let in_memory = annals::connect("mem:").and_then(|store| store.database("main")).expect("memory");
     in_memory.transact(SCHEMA).expect("a schema");
     let txs = people.chunks(TOGETHER).map(|some| some.iter().map(|one| attributes.person(one)).collect());
-    place::transact_all(&in_memory, txs);
-    place::settle(&in_memory);
+    loading::transact_all(&in_memory, txs);
+    loading::settle(&in_memory);
     for (label, conn) in [("durable", &in_file), ("nosync", &in_memory)] {
         let ids = Ids::of(&conn.db(), people);
         out.rate(&format!("tx1-{label}"), |step| {

@@ -1,15 +1,12 @@
 //! Databases in files, and questions to them.
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use annals::{Answer, Arg, Connection, Db, Edn, Form, Keyword, Question, Rows};
+use annals_bench::loading::atom;
 use annals_query::edn::FormKind;
 
 use crate::out::Size;
-
-/// How long a background job may take here.
-const LONG: Duration = Duration::from_secs(600);
 
 /// The folder where files are made.
 pub(crate) struct Place(PathBuf);
@@ -37,36 +34,6 @@ impl Place {
         let address = format!("redb:{}", self.file(name).display());
         annals::connect(&address).and_then(|store| store.database("main")).expect("a file")
     }
-}
-
-/// Puts all facts to rest: sorted, into every tree, on the disk.
-pub(crate) fn settle(conn: &Connection) {
-    let wanted = conn.request_index().expect("a job");
-    conn.sync_index(wanted, LONG).expect("an index");
-}
-
-/// Transactions, several on their way at once; gives what the last one told.
-pub(crate) fn transact_all(conn: &Connection, txs: impl Iterator<Item = Vec<Form>>) {
-    let mut under_way = std::collections::VecDeque::new();
-    for tx in txs {
-        let form = Form { kind: FormKind::Vector(tx), span: None };
-        under_way.push_back(conn.submit(form).expect("room in the queue"));
-        if under_way.len() == 64 {
-            under_way.pop_front().map(|first: annals::Pending| first.wait().expect("accepted"));
-        }
-    }
-    under_way.into_iter().for_each(|pending| drop(pending.wait().expect("accepted")));
-}
-
-/// A piece of transaction data without parts.
-pub(crate) fn atom(value: impl Into<Edn>) -> Form {
-    Form { kind: FormKind::Atom(value.into()), span: None }
-}
-
-/// A map of transaction data.
-pub(crate) fn map<const N: usize>(pairs: [(&Keyword, Edn); N]) -> Form {
-    let pairs = pairs.into_iter().map(|(key, value)| (atom(Edn::Keyword(key.clone())), atom(value)));
-    Form { kind: FormKind::Map(pairs.collect()), span: None }
 }
 
 /// The assertion of a fact.
