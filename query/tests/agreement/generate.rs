@@ -179,11 +179,14 @@ const RULES: &str = "
   [(ring ?a ?b) (hops ?a ?a ?b)]
   [(ring ?a ?b) [?a REF ?m] (twice ?m ?c ?b) (not (high ?c 4))]
   [(given [?a] ?b) [?a REF ?b]]
-  [(given [?a] ?b) [?a :x/num ?n] [?b :x/nums ?n]]";
+  [(given [?a] ?b) [?a :x/num ?n] [?b :x/nums ?n]]
+  [(named ?a ?b) [(ground :the/first) ?a] [?a REF ?b]]
+  [(named ?a ?b) [(ground [:the/first :no/one]) [?m ...]] [?a REF ?m] (named ?m ?b)]
+  [(holds ?a ?b) [(ground :x/num) ?n] [?a ?n ?b]]";
 
-const RULE_NAMES: [&str; 20] = [
+const RULE_NAMES: [&str; 22] = [
     "path", "back", "both", "odd", "even", "kin", "rise", "mark", "near", "lone", "self", "steps", "given",
-    "path", "both", "back", "far", "high", "ring", "far",
+    "path", "both", "back", "far", "high", "ring", "far", "named", "holds",
 ];
 
 struct Writer<'c> {
@@ -373,10 +376,15 @@ impl Writer<'_> {
                 let name = self.chance.pick(&["+", "+'", "bit-xor", "bit-and", "max", "min", "quot", "mod"]);
                 format!("[({name} {} 1) {}]", self.known('l'), self.integer_var())
             }
-            5 => match self.chance.below(4) {
+            5 => match self.chance.below(6) {
                 0 => format!("[(ground [1 2 3]) [{} ...]]", self.integer_var()),
                 1 => format!("[(get-else $ {} :x/num 0) {}]", self.known('e'), self.integer_var()),
                 2 => format!("[(missing? $ {} :x/num)]", self.known('e')),
+                3 => {
+                    let name = format!("?e{}", self.chance.below(4));
+                    format!("[(ground [:the/first 7]) [{} ...]]", self.binding(name))
+                }
+                4 => "[(ground [:x/num :x/tags :no/such]) [?a0 ...]]".to_owned(),
                 _ => format!("[(tuple {} {}) {}]", self.known('e'), self.known('l'), self.any()),
             },
             6..=8 => {
@@ -421,7 +429,7 @@ impl Writer<'_> {
     fn rule_argument(&mut self, rule: &str) -> String {
         match (self.chance.below(6), rule) {
             (0, _) => "_".to_owned(),
-            (1, _) | (_, "mark") => self.any(),
+            (1, _) | (_, "mark" | "holds") => self.any(),
             (_, "steps" | "lone" | "far" | "high" | "ring") => self.integer(),
             _ => self.entity(),
         }
