@@ -26,8 +26,13 @@ const DATABASE: DatabaseId = DatabaseId(0xbe7c << 112);
 /// Transactions have so many datoms.
 const TX_DATOMS: usize = 60;
 /// Merges would hide what an unmerged tier costs.
-const UNMERGED: Settings =
-    Settings { rewrite_bound: 1, most_tiers: 8, generation_rows: 1 << 16, leaf_bytes: None };
+const UNMERGED: Settings = Settings {
+    rewrite_bound: 1,
+    most_tiers: 8,
+    generation_rows: 1 << 16,
+    leaf_bytes: None,
+    threads_from: 1 << 16,
+};
 
 fn main() {
     let args: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();

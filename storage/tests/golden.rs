@@ -191,6 +191,7 @@ impl Database {
                 generation_rows: 40,
                 rewrite_bound: 1,
                 most_tiers: 4,
+                ..Settings::default()
             },
             excise,
         };

@@ -54,8 +54,7 @@ impl Fork<'_> {
         work.out.flush()?;
         self.fill_first(&first)?;
         let mut new = self.trees(&old, leaf_bytes as u64);
-        (new.log, new.log_end, new.log_epoch, new.next) =
-            (packed.tree, packed.end, packed.epoch, packed.next);
+        packed.describe(&mut new);
         (new.revision, new.job, new.at) = (0, self.job, self.now);
         work.publish(&new)
     }

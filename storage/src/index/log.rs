@@ -2,20 +2,19 @@
 
 use super::Work;
 use crate::backend::{Lineage, Sequence, Storage};
+use crate::datom::T;
 use crate::error::{Error, Result};
-use crate::log::{Chain, LogBatch, packed};
+use crate::log::packed::{self, Packed};
+use crate::log::{Chain, LogBatch};
 use crate::root::{Excision, Root};
 use crate::tree::nodes::Nodes;
 
 /// How many slots are read by one call.
 const SLOTS_AT_ONCE: usize = 64;
 
-/// Packs the log as far as the new root's basis goes, and without what is removed for ever.
-pub(super) fn pack(work: &mut Work<'_>, old: &Root, new: &mut Root, excise: &[Excision]) -> Result<()> {
-    let Work { nodes, out, leaf_bytes, .. } = work;
-    let packed = packed::pack(nodes, old, new.basis, excise, *leaf_bytes, out)?;
-    (new.log, new.log_end, new.log_epoch, new.next) = (packed.tree, packed.end, packed.epoch, packed.next);
-    Ok(())
+/// Packs the log as far as the next root's basis goes, and without what is removed for ever.
+pub(super) fn pack(work: &mut Work<'_>, old: &Root, basis: Option<T>, excise: &[Excision]) -> Result<Packed> {
+    packed::pack(&work.nodes, old, basis, excise, work.leaf_bytes, &mut work.out)
 }
 
 /// Deletes slots that are packed, but for the last of them, where nobody else can be reading. If this fails, the next

@@ -21,6 +21,7 @@ mod rebuild;
 mod rule;
 #[cfg(test)]
 mod tests;
+mod threads;
 mod tiers;
 mod verify;
 
@@ -54,11 +55,19 @@ pub struct Settings {
     pub generation_rows: u64,
     /// The size leaves are cut to; the storage's preference if none.
     pub leaf_bytes: Option<usize>,
+    /// A job that puts at least so many rows to rest, over all orders, does its parts in several threads.
+    pub threads_from: u64,
 }
 
 impl Default for Settings {
     fn default() -> Settings {
-        Settings { rewrite_bound: 8, most_tiers: 8, generation_rows: 1 << 16, leaf_bytes: None }
+        Settings {
+            rewrite_bound: 8,
+            most_tiers: 8,
+            generation_rows: 1 << 16,
+            leaf_bytes: None,
+            threads_from: 1 << 16,
+        }
     }
 }
 
@@ -130,6 +139,18 @@ impl<'j> Work<'j> {
         }
     }
 
+    /// The same work, for a part of it on a thread of its own.
+    fn beside(&self) -> Work<'j> {
+        let Work { nodes, out, settings, leaf_bytes, filter } = self;
+        Work {
+            nodes: nodes.clone(),
+            out: out.beside(),
+            settings: *settings,
+            leaf_bytes: *leaf_bytes,
+            filter: *filter,
+        }
+    }
+
     /// The next root's trees and notes; the trees may not be written yet.
     fn put_to_rest(
         &mut self,
@@ -138,10 +159,17 @@ impl<'j> Work<'j> {
         generation: Option<&Generation>,
     ) -> Result<Root> {
         let mut new = old.clone();
-        for order in Order::ALL {
-            let tiers = &old.tiers[order as usize];
-            new.tiers[order as usize] = tiers::next(self, order, tiers, layer)?;
-        }
+        let threads = sealed_rows(layer, generation) >= self.settings.threads_from;
+        let tiers = |order: Order| {
+            move |work: &mut Work<'_>| tiers::next(work, order, &old.tiers[order as usize], layer)
+        };
+        let ((eavt, aevt), avet) = threads::both(
+            self,
+            threads,
+            |work| threads::both(work, threads, tiers(Order::Eavt), tiers(Order::Aevt)),
+            tiers(Order::Avet),
+        )?;
+        new.tiers = [eavt, aevt, avet];
         new.generations = past::next(self, &old.generations, generation)?;
         new.attributes = notes::next(&old.attributes, layer, generation);
         // Leaves that stay may have been cut to another size.
@@ -201,21 +229,40 @@ impl Job<'_> {
     pub fn run(&self) -> Result<Done> {
         let old = self.rest.inner.as_ref().map(|inner| inner.root.clone());
         let old = old.unwrap_or_else(|| Root::empty(self.lineage.origin()));
-        let (layer, generation) = self.novelty.under_seal();
-        let (layer, generation) = (layer.as_deref(), generation.as_deref());
-        self.check(&old, layer)?;
         let mut work =
             Work::new(self.storage, &self.lineage, self.cache, (self.epoch, self.job), self.settings);
         work.filter = Filter::new(self.excise);
-        let mut new = work.put_to_rest(&old, layer, generation)?;
-        self.describe(&old, &mut new)?;
-        log::pack(&mut work, &old, &mut new, self.excise)?;
+        let basis = old.basis.max(self.novelty.seal());
+        let threads = self.most_rows() >= self.settings.threads_from;
+        let (packed, (mut new, rows_new)) = threads::both(
+            &mut work,
+            threads,
+            |work| log::pack(work, &old, basis, self.excise),
+            |work| self.trees(work, &old),
+        )?;
+        packed.describe(&mut new);
+        self.describe(&old, basis, &mut new)?;
         work.out.flush()?;
         let gone = garbage::unreachable(&work.nodes, &old, &new)?;
         new.freed.extend(garbage::list(&mut work.out, &gone, new.revision, self.now)?);
         work.out.flush()?;
         work.publish(&new)?;
-        Ok(work.done(new, sealed_rows(layer, generation)))
+        Ok(work.done(new, rows_new))
+    }
+
+    /// The rows that it puts to rest, over all orders, or a few more: they are not sorted out yet.
+    fn most_rows(&self) -> u64 {
+        let size = self.novelty.size();
+        ((size.open + size.tombstones + size.closed) * Order::ALL.len()) as u64
+    }
+
+    /// A root with the next trees, and how many rows were put to rest in them.
+    fn trees(&self, work: &mut Work<'_>, old: &Root) -> Result<(Root, u64)> {
+        let (layer, generation) = self.novelty.under_seal();
+        let (layer, generation) = (layer.as_deref(), generation.as_deref());
+        self.check(old, layer)?;
+        let new = work.put_to_rest(old, layer, generation)?;
+        Ok((new, sealed_rows(layer, generation)))
     }
 
     /// What is under the seal must lie above what is at rest.
@@ -230,11 +277,11 @@ impl Job<'_> {
         }
     }
 
-    /// What a root says beside its trees.
-    fn describe(&self, old: &Root, new: &mut Root) -> Result<()> {
+    /// What a root says beside its trees and its log.
+    fn describe(&self, old: &Root, basis: Option<T>, new: &mut Root) -> Result<()> {
         new.revision = old.revision.wrapping_add(1);
         (new.epoch, new.job, new.at) = (self.epoch, self.job, self.now);
-        new.basis = old.basis.max(self.novelty.seal());
+        new.basis = basis;
         if new.basis != old.basis {
             new.instant = self.instant_of(new.basis)?;
         }

@@ -60,7 +60,7 @@ impl Rebuild<'_> {
             Ok(())
         })?;
         rows_new += piece.put_to_rest(&mut work, &mut root)?;
-        log::pack(&mut work, &base, &mut root, &[])?;
+        log::pack(&mut work, &base, root.basis, &[])?.describe(&mut root);
         work.out.flush()?;
         (root.epoch, root.job, root.at) = (self.epoch, self.job, self.now);
         work.publish(&root)?;
@@ -96,8 +96,7 @@ impl Rebuild<'_> {
     fn over_segments(&self, work: &mut Work<'_>, mut base: Root) -> Result<Root> {
         let packed = packed::recover(&work.nodes, work.leaf_bytes, &mut work.out)?;
         work.out.flush()?;
-        (base.log, base.log_end) = (packed.tree, packed.end);
-        (base.log_epoch, base.next) = (packed.epoch, packed.next);
+        packed.describe(&mut base);
         log::refuse_nothing(&work.nodes, &base)?;
         log::each_batch(&work.nodes, &base, &mut |_| Ok(()))?;
         Ok(base)

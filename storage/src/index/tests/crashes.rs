@@ -80,6 +80,15 @@ fn of_a_job() {
     crash_everywhere(|house| house.job(&[]).map(drop));
 }
 
+/// Threads make the same calls in an order of their own, so that a call later than the crash may be the one that is met.
+#[test]
+fn of_a_job_in_threads() {
+    crash_everywhere(|house| {
+        house.settings.threads_from = 0;
+        house.job(&[]).map(drop)
+    });
+}
+
 #[test]
 fn of_an_excision() {
     crash_everywhere(|house| {

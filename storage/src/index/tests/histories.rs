@@ -66,12 +66,13 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 fn settings() -> impl Strategy<Value = Settings> {
-    (1..10_u64, 1..5_usize, 1..40_u64, 150..2_000_usize).prop_map(
-        |(rewrite_bound, most_tiers, generation_rows, leaf_bytes)| Settings {
+    (1..10_u64, 1..5_usize, 1..40_u64, 150..2_000_usize, 0..60_u64).prop_map(
+        |(rewrite_bound, most_tiers, generation_rows, leaf_bytes, threads_from)| Settings {
             rewrite_bound,
             most_tiers,
             generation_rows,
             leaf_bytes: Some(leaf_bytes),
+            threads_from,
         },
     )
 }

@@ -30,8 +30,13 @@ const DATABASE: DatabaseId = DatabaseId(0x5eed_0000_0000_0000_0000_0000_0000_000
 type Fact = (EntityId, AttrId, Value);
 
 /// Small enough that short histories have many leaves and tiers.
-const TINY: Settings =
-    Settings { rewrite_bound: 3, most_tiers: 3, generation_rows: 12, leaf_bytes: Some(400) };
+const TINY: Settings = Settings {
+    rewrite_bound: 3,
+    most_tiers: 3,
+    generation_rows: 12,
+    leaf_bytes: Some(400),
+    threads_from: u64::MAX,
+};
 
 /// A row of the model: the fact, when it was asserted, and when retracted.
 type Row = (Fact, T, Option<T>);

@@ -23,6 +23,6 @@ pub(crate) mod segment;
 mod tests;
 
 pub(crate) use fork::fork;
-pub(crate) use pack::pack;
+pub(crate) use pack::{Packed, pack};
 pub(crate) use read::{batch_of, datoms_after, frames, read};
 pub(crate) use recover::recover;

@@ -47,6 +47,11 @@ impl Packed {
         Packed { tree: *log, end: *log_end, epoch: *log_epoch, next: next.clone() }
     }
 
+    /// What a root says of it.
+    pub(crate) fn describe(self, root: &mut Root) {
+        (root.log, root.log_end, root.log_epoch, root.next) = (self.tree, self.end, self.epoch, self.next);
+    }
+
     /// Goes on past a batch.
     pub(super) fn pass(&mut self, batch: &LogBatch) {
         self.epoch = self.epoch.max(batch.epoch);

@@ -183,7 +183,13 @@ impl House {
 }
 
 fn tiny(leaf_bytes: usize) -> Settings {
-    Settings { rewrite_bound: 3, most_tiers: 3, generation_rows: 12, leaf_bytes: Some(leaf_bytes) }
+    Settings {
+        rewrite_bound: 3,
+        most_tiers: 3,
+        generation_rows: 12,
+        leaf_bytes: Some(leaf_bytes),
+        threads_from: 60,
+    }
 }
 
 proptest! {
