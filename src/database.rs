@@ -478,6 +478,20 @@ impl Source for Db {
         Ok(self.filters.is_none() && self.basis.snapshot.scan_each(&self.view, a, entities, sink)?)
     }
 
+    fn scan_between(
+        &self,
+        a: AttrId,
+        entities: (u64, u64),
+        sink: &mut dyn FnMut(&Batch<'_>) -> Flow,
+    ) -> annals_query::Result<bool> {
+        let mut is_read = true;
+        self.filtered(sink, |sink| {
+            is_read = self.basis.snapshot.scan_between(&self.view, a, entities, sink)?;
+            Ok(())
+        })?;
+        Ok(is_read)
+    }
+
     fn count(&self, pattern: &Pattern<'_>) -> annals_query::Result<u64> {
         if let Some(trouble) = &self.trouble {
             return Err(trouble.clone().into());

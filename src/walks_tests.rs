@@ -76,6 +76,34 @@ fn the_other_way_is_the_same_facts_from_the_last() {
 }
 
 #[test]
+fn a_range_of_entities_is_those_of_all_that_lie_in_it() {
+    use annals_query::source::Source;
+    use std::ops::ControlFlow;
+
+    let conn = harbour();
+    let all = conn.db().datoms(Order::Eavt, &[], None).unwrap();
+    let mut read = 0;
+    for db in views(&conn) {
+        for name in [":boat/name", ":boat/fuel", ":boat/crew"] {
+            let attribute = db.entid(name).unwrap().unwrap();
+            let mut want = db.datoms(Order::Aevt, &[attribute.into()], None).unwrap();
+            let (first, last) = (all[all.len() / 2].e, all[all.len() - 1].e);
+            want.retain(|datom| (first..=last).contains(&datom.e));
+            let mut got = Vec::new();
+            let a = annals_storage::datom::AttrId::of_entity(attribute).unwrap();
+            let is_read = db.scan_between(a, (first.0, last.0), &mut |batch| {
+                got.extend((0..batch.len).map(|row| batch.datom(row)));
+                ControlFlow::Continue(())
+            });
+            let is_read = is_read.unwrap();
+            read += usize::from(is_read);
+            assert_eq!(got, if is_read { want } else { Vec::new() }, "{db:?} {name}");
+        }
+    }
+    assert!(read >= 6, "at least the present and what a filter leaves of it: {read}");
+}
+
+#[test]
 fn references_are_those_of_avet_by_what_they_refer_to() {
     for db in views(&harbour()) {
         let mut want: Vec<Datom> = db.datoms(Order::Eavt, &[], None).unwrap();

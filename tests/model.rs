@@ -208,20 +208,25 @@ fn upkeep() -> impl Strategy<Value = Upkeep> {
 
 /// Trees of all shapes: small leaves, many tiers or one, many generations or few, jobs often or on request only.
 fn options() -> impl Strategy<Value = Options> {
-    let settings = (0..9u64, 1..6usize, 1..40u64, 150..4000usize);
+    let settings = (0..9u64, 1..6usize, 1..40u64, 150..4000usize, 0..200u64);
     (
         settings,
         prop_oneof![Just(1), 2..40usize, Just(1 << 20)],
         prop_oneof![Just(0), Just(1 << 14), Just(1 << 26)],
     )
         .prop_map(
-            |((rewrite_bound, most_tiers, generation_rows, leaf_bytes), novelty_datoms, cache_bytes)| {
+            |(
+                (rewrite_bound, most_tiers, generation_rows, leaf_bytes, threads_from),
+                novelty_datoms,
+                cache_bytes,
+            )| {
                 Options {
                     index: IndexSettings {
                         rewrite_bound,
                         most_tiers,
                         generation_rows,
                         leaf_bytes: Some(leaf_bytes),
+                        threads_from,
                     },
                     novelty_datoms,
                     cache_bytes,

@@ -103,6 +103,18 @@ impl Source for Facts {
         Ok(())
     }
 
+    fn scan_between(
+        &self,
+        a: AttrId,
+        (first, last): (u64, u64),
+        sink: &mut dyn FnMut(&Batch<'_>) -> Flow,
+    ) -> Result<bool> {
+        self.scan(&Pattern::attribute(a), &mut |batch| {
+            if (first..=last).contains(&batch.e.get(0)) { sink(batch) } else { Flow::Continue(()) }
+        })?;
+        Ok(true)
+    }
+
     fn count(&self, pattern: &Pattern<'_>) -> Result<u64> {
         let mut scratch = Vec::new();
         Ok(self.datoms.iter().filter(|datom| matches(datom, pattern, &mut scratch)).count() as u64)

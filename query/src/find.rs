@@ -11,6 +11,7 @@
 
 pub mod cells;
 pub mod group;
+pub mod grouped;
 pub mod order;
 pub mod own;
 pub mod page;

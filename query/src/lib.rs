@@ -1,4 +1,4 @@
-//! Questions: text and facts in, rows out. Pure: no file, no clock, no thread.
+//! Questions: text and facts in, rows out. Pure: no file, no clock, no thread that outlives a call.
 //!
 //! Rooms, in the order of a question: [`edn`] (text to data), [`ast`] (what a query is), `parse` and `check` (data to
 //! a query that makes sense), `plan`, `run` and `rules` (the fast path), [`source`] (the one seam to where facts are),
@@ -172,14 +172,13 @@ pub(crate) fn answer(
     let meter = &meter.within(find::page::timeout(query, inputs)?);
     let mut pool = Pool::default();
     let plan = plan::plan(query, inputs, &mut pool, options, plans, meter)?;
-    let mut run = Run::new(inputs, &mut pool, meter, options);
     let answer = match Groups::of(query, inputs.functions(), meter)? {
         Some(mut groups) => {
-            run.answer_in_parts(&plan, &mut |part, pool| groups.take(&Cells::new(part, &plan.basis, pool)))?;
+            find::grouped::take_all(&mut groups, query, inputs, (&plan, options), &mut pool, meter)?;
             find::shape_rows(query, inputs, groups.finish()?, meter)?
         }
         None => {
-            let table = run.answer(&plan)?;
+            let table = Run::new(inputs, &mut pool, meter, options).answer(&plan)?;
             find::shape(query, inputs, Cells::new(table, &plan.basis, &mut pool), meter)?
         }
     };

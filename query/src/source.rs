@@ -60,6 +60,18 @@ pub trait Source: Send + Sync {
         Ok(false)
     }
 
+    /// Hands on the facts that the entities from the first to the last, both included, have of an attribute. False, and
+    /// nothing is handed on, if they cannot be had here without passing others.
+    fn scan_between(
+        &self,
+        a: AttrId,
+        entities: (u64, u64),
+        sink: &mut dyn FnMut(&Batch<'_>) -> Flow,
+    ) -> Result<bool> {
+        let _ = (a, entities, sink);
+        Ok(false)
+    }
+
     /// How many facts a scan would hand on. A guess for planning (exact where it is cheap); never changes an answer.
     fn count(&self, pattern: &Pattern<'_>) -> Result<u64>;
 

@@ -16,6 +16,7 @@ mod template;
 mod unbuilt;
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use annals_query::Budget;
@@ -193,6 +194,7 @@ pub(crate) fn budget(db: &Db) -> Budget {
         bytes: options.query_bytes(),
         time: Some(options.code.time()),
         stopwatch: Some(crate::time::stopwatch()),
+        threads: Some(NonZeroUsize::MIN),
         ..Budget::default()
     }
 }

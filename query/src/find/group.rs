@@ -22,6 +22,7 @@ use crate::run::answer::row_bytes;
 use crate::run::batch::hash_cells;
 use crate::run::budget::Meter;
 use crate::run::column::{Cell, Column};
+use crate::run::pool::Pool;
 
 /// Rows over the find elements, from distinct rows over [`basis`].
 pub fn group(query: &Query, own: &Functions, cells: Cells<'_>, meter: &Meter) -> Result<Vec<Vec<Edn>>> {
@@ -80,7 +81,28 @@ impl<'q> Groups<'q> {
             self.groups = fresh;
             return Ok(());
         }
-        let (hasher, width) = (FixedState::default(), columns.len());
+        for (first, group) in numbering.firsts.iter().zip(fresh) {
+            self.add(key(*first), group)?;
+        }
+        self.grouping.room(self.groups.len())
+    }
+
+    /// Takes groups that were made elsewhere of other rows, which are different from all here; the values of their keys
+    /// become those of the pool.
+    pub fn join(&mut self, others: Vec<Group>, pool: &mut Pool) -> Result<()> {
+        let mut key: Vec<Cell> = Vec::with_capacity(self.grouping.keys.len());
+        for group in others {
+            key.clear();
+            key.extend(self.grouping.keys.iter().map(|at| pool.intern_edn(&group.0[*at])));
+            self.grouping.meter.tick()?;
+            self.add(key.iter().copied(), group)?;
+        }
+        self.grouping.room(self.groups.len())
+    }
+
+    /// Adds a group, or what it has taken to the one with its key.
+    fn add(&mut self, key: impl Iterator<Item = Cell> + Clone, (row, accumulators): Group) -> Result<()> {
+        let (hasher, width) = (FixedState::default(), self.grouping.keys.len());
         let keys = &mut self.keys;
         let of = |keys: &[Cell], number: u32| {
             let start = number as usize * width;
@@ -93,27 +115,29 @@ impl<'q> Groups<'q> {
             });
             known
         });
-        for (first, (row, accumulators)) in numbering.firsts.iter().zip(fresh) {
-            let hash = hash_cells(&hasher, key(*first));
-            let is_same = |number: &u32| {
-                let start = *number as usize * width;
-                keys[start..start + width].iter().copied().eq(key(*first))
-            };
-            if let Some(number) = known.find(hash, is_same) {
-                let group = &mut self.groups[*number as usize].1;
-                for ((one, more), aggregated) in
-                    group.iter_mut().zip(accumulators).zip(&self.grouping.aggregates)
-                {
-                    one.merge(more).map_err(|error| error.at(aggregated.call.span))?;
-                }
-            } else {
-                let number = self.groups.len() as u32;
-                keys.extend(key(*first));
-                known.insert_unique(hash, number, |number| of(keys, *number));
-                self.groups.push((row, accumulators));
+        let hash = hash_cells(&hasher, key.clone());
+        let is_same = |number: &u32| {
+            let start = *number as usize * width;
+            keys[start..start + width].iter().copied().eq(key.clone())
+        };
+        if let Some(number) = known.find(hash, is_same) {
+            let group = &mut self.groups[*number as usize].1;
+            for ((one, more), aggregated) in group.iter_mut().zip(accumulators).zip(&self.grouping.aggregates)
+            {
+                one.merge(more).map_err(|error| error.at(aggregated.call.span))?;
             }
+        } else {
+            let number = self.groups.len() as u32;
+            keys.extend(key);
+            known.insert_unique(hash, number, |number| of(keys, *number));
+            self.groups.push((row, accumulators));
         }
-        self.grouping.room(self.groups.len())
+        Ok(())
+    }
+
+    /// The groups as they are, for others of the same query to [`join`](Groups::join).
+    pub fn into_groups(self) -> Vec<Group> {
+        self.groups
     }
 
     /// The rows of the answer.
@@ -164,7 +188,7 @@ enum Before<'q> {
 const GROUP_BYTES: usize = 64;
 
 /// The row that began a group, and its accumulators.
-type Group = (Vec<Edn>, Vec<Accumulator>);
+pub type Group = (Vec<Edn>, Vec<Accumulator>);
 
 impl<'q> Grouping<'q> {
     fn of(query: &'q Query, own: &'q Functions, basis: &[&Var], meter: &'q Meter) -> Result<Grouping<'q>> {

@@ -40,26 +40,23 @@ impl Numbering {
             return Numbering::hashed(&columns, rows, meter);
         };
         match column.as_words().and_then(|(_, words)| Some((words, dense(words)?))) {
-            Some((words, least)) => Ok(Numbering::by_word(words, least)),
+            Some((words, (least, span))) => Ok(Numbering::by_word(words, least, span)),
             None => Numbering::hashed(&columns, rows, meter),
         }
     }
 
-    /// By words that are close to each other, the least of them given.
-    fn by_word(words: &[i64], least: i64) -> Numbering {
+    /// By words that are close to each other: `span` words from the least on.
+    fn by_word(words: &[i64], least: i64, span: usize) -> Numbering {
         const NONE: u32 = u32::MAX;
-        let mut numbers: Vec<u32> = Vec::new();
+        let mut numbers: Vec<u32> = vec![NONE; span];
         let mut found = Numbering::default();
         let mut of = Vec::with_capacity(words.len());
         for (row, word) in words.iter().enumerate() {
-            let at = word.wrapping_sub(least) as usize;
-            if numbers.len() <= at {
-                numbers.resize(at + 1, NONE);
+            let slot = &mut numbers[word.wrapping_sub(least) as usize];
+            if *slot == NONE {
+                *slot = found.begin(row);
             }
-            if numbers[at] == NONE {
-                numbers[at] = found.begin(row);
-            }
-            let number = numbers[at];
+            let number = *slot;
             found.counts[number as usize] += 1;
             of.push(number);
         }
@@ -105,15 +102,16 @@ impl Numbering {
     }
 }
 
-/// The least of some words, if they are so close to each other that a table has room for all between.
-fn dense(words: &[i64]) -> Option<i64> {
+/// The least of some words and how many there are from it to the greatest, if a table has room for all between.
+fn dense(words: &[i64]) -> Option<(i64, usize)> {
     let (mut least, mut most) = (i64::MAX, i64::MIN);
     for word in words {
         least = least.min(*word);
         most = most.max(*word);
     }
     let room = 4 * words.len() + DENSE;
-    usize::try_from(most.checked_sub(least)?).is_ok_and(|apart| apart < room).then_some(least)
+    let apart = usize::try_from(most.checked_sub(least)?).ok()?;
+    (apart < room).then_some((least, apart + 1))
 }
 
 #[cfg(test)]

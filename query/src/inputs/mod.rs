@@ -142,6 +142,13 @@ impl Inputs {
         inner.taking(query, given)
     }
 
+    /// The same inputs but for one source.
+    pub(crate) fn with_source(&self, name: &SourceName, source: Arc<dyn Source>) -> Inputs {
+        let mut inputs = self.clone();
+        inputs.sources.insert(name.clone(), SourceArg::Db(source));
+        inputs
+    }
+
     fn taking(mut self, query: &Query, args: Vec<Given<'_>>) -> Result<Inputs> {
         check_count(query, args.len())?;
         for (input, arg) in query.inputs.iter().zip(args) {

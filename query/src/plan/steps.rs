@@ -296,6 +296,8 @@ pub struct PlanOptions {
     pub early: Option<bool>,
     /// How many rows are grouped at once, at least.
     pub part: Option<usize>,
+    /// How many facts make a shard of a grouped answer; for tests, which have few.
+    pub shard: Option<u64>,
 }
 
 /// A binding form with its variables settled.

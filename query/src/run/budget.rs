@@ -4,13 +4,13 @@
 //! thousand of them: [`Meter::check`] and [`Meter::tick`] look at the time and at whether the query was stopped,
 //! [`Meter::room`] also at the rows and bytes that are about to be, [`Meter::hold`] notes bytes that stay until what it
 //! gives is dropped. Bytes are estimates of what tables, indexes, pools, fixpoints and rows hold, counted together for a
-//! query and those inside of it. There is no clock here: whoever asks hands one in ([`Stopwatch`]).
+//! query, the threads that work on it and the queries inside of it. There is no clock here: whoever asks hands one in ([`Stopwatch`]).
 
 use std::cell::Cell;
 use std::fmt;
-use std::rc::Rc;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use annals_storage::anomaly::Category;
@@ -36,6 +36,9 @@ pub struct Budget {
     pub cancel: Option<Arc<AtomicBool>>,
     /// Where the query looks how late it is; without one, time is neither bounded nor told.
     pub stopwatch: Option<Stopwatch>,
+    /// How many threads may work on the query at the same time, the caller's among them; none: as many as there are
+    /// processors. One is enough but for groups of very many rows.
+    pub threads: Option<NonZeroUsize>,
 }
 
 impl Budget {
@@ -63,8 +66,8 @@ impl fmt::Debug for Stopwatch {
 /// Bytes held now and at most so far.
 #[derive(Debug, Default)]
 struct Bytes {
-    now: Cell<u64>,
-    most: Cell<u64>,
+    now: AtomicU64,
+    most: AtomicU64,
 }
 
 /// A budget that is being used up.
@@ -76,7 +79,9 @@ pub struct Meter {
     stopwatch: Option<Stopwatch>,
     /// When the time is up, and how long it was.
     deadline: Option<(Duration, Duration)>,
-    held: Rc<Bytes>,
+    /// How many threads may work on it.
+    pub threads: Option<NonZeroUsize>,
+    held: Arc<Bytes>,
     ticks: Cell<u32>,
 }
 
@@ -96,7 +101,8 @@ impl Meter {
             cancel: budget.cancel.clone(),
             stopwatch: budget.stopwatch.clone(),
             deadline: None,
-            held: Rc::default(),
+            threads: budget.threads,
+            held: Arc::default(),
             ticks: Cell::new(0),
         };
         meter.within(budget.time)
@@ -113,7 +119,8 @@ impl Meter {
             cancel: self.cancel.clone(),
             stopwatch: self.stopwatch.clone(),
             deadline: own.into_iter().chain(self.deadline).min(),
-            held: Rc::clone(&self.held),
+            threads: self.threads,
+            held: Arc::clone(&self.held),
             ticks: Cell::new(0),
         }
     }
@@ -125,7 +132,7 @@ impl Meter {
 
     /// The most bytes that were held at once.
     pub fn most_bytes(&self) -> u64 {
-        self.held.most.get()
+        self.held.most.load(Ordering::Relaxed)
     }
 
     /// Refuses to go on if the query was stopped or its time is up, or with so many rows.
@@ -155,25 +162,29 @@ impl Meter {
     /// As [`Meter::room`], with more bytes that are not held yet.
     pub fn room_and(&self, rows: usize, bytes_each: usize, more: usize) -> Result<()> {
         self.check(rows)?;
-        self.note((rows as u64).saturating_mul(bytes_each as u64).saturating_add(more as u64)).map(|_| ())
+        self.note((rows as u64).saturating_mul(bytes_each as u64).saturating_add(more as u64))
     }
 
     /// Notes that so many more bytes are held, until what is given back is dropped.
     pub fn hold(&self, bytes: usize) -> Result<Hold> {
-        let mut hold = Hold { held: Rc::clone(&self.held), bytes: 0 };
+        let mut hold = Hold { held: Arc::clone(&self.held), bytes: 0 };
         hold.become_bytes(self, bytes)?;
         Ok(hold)
     }
 
     /// Refuses so many bytes beside those that are held.
-    fn note(&self, more: u64) -> Result<u64> {
-        let bytes = self.held.now.get().saturating_add(more);
-        self.held.most.set(self.held.most.get().max(bytes));
+    fn note(&self, more: u64) -> Result<()> {
+        self.refuse(self.held.now.load(Ordering::Relaxed).saturating_add(more))
+    }
+
+    /// Notes that so many bytes are held together, or refuses them.
+    fn refuse(&self, bytes: u64) -> Result<()> {
+        self.held.most.fetch_max(bytes, Ordering::Relaxed);
         if bytes > self.bytes {
             let message = format!("the query needs more than {} bytes at once", self.bytes);
             return Err(exceeded(message).hint("ask for less, or allow more memory"));
         }
-        Ok(bytes)
+        Ok(())
     }
 
     /// One small piece of work: now and then a [`Meter::check`].
@@ -200,7 +211,7 @@ fn exceeded(message: String) -> Error {
 /// Bytes that count as held while this lives.
 #[derive(Debug)]
 pub struct Hold {
-    held: Rc<Bytes>,
+    held: Arc<Bytes>,
     bytes: u64,
 }
 
@@ -208,17 +219,20 @@ impl Hold {
     /// Holds so many bytes from now on, more or less than before.
     pub fn become_bytes(&mut self, meter: &Meter, bytes: usize) -> Result<()> {
         let bytes = bytes as u64;
-        self.held.now.set(self.held.now.get() - self.bytes);
-        self.bytes = 0;
-        self.held.now.set(meter.note(bytes)?);
+        self.let_go();
+        let together = self.held.now.fetch_add(bytes, Ordering::Relaxed).saturating_add(bytes);
         self.bytes = bytes;
-        Ok(())
+        meter.refuse(together).inspect_err(|_| self.let_go())
+    }
+
+    fn let_go(&mut self) {
+        self.held.now.fetch_sub(std::mem::take(&mut self.bytes), Ordering::Relaxed);
     }
 }
 
 impl Drop for Hold {
     fn drop(&mut self) {
-        self.held.now.set(self.held.now.get() - self.bytes);
+        self.let_go();
     }
 }
 

@@ -4,6 +4,8 @@
 //! number that the query's [`Pool`](super::pool::Pool) gave it. A reference is the same cell as the number of its
 //! entity, so that references join with numbers. Almost every column has one kind; then it is stored once.
 
+use std::ops::Range;
+
 use annals_storage::datom::Tag;
 
 use super::budget::Meter;
@@ -154,6 +156,9 @@ impl Column {
     /// The cells of these rows, in this order.
     #[must_use]
     pub fn gather(&self, rows: &[u32]) -> Column {
+        if let (Some(rows), Some((kind, words))) = (stretch(rows), self.as_words()) {
+            return Column::of(kind, words[rows].to_vec());
+        }
         let kinds = match &self.kinds {
             Kinds::Const(kind) => Kinds::Const(*kind),
             Kinds::Each(kinds) => Kinds::Each(rows.iter().map(|row| kinds[*row as usize]).collect()),
@@ -164,6 +169,15 @@ impl Column {
         };
         Column { kinds, words }
     }
+}
+
+/// The rows as a range, if each is the one after the one before it.
+fn stretch(rows: &[u32]) -> Option<Range<usize>> {
+    let (first, last) = (*rows.first()? as usize, *rows.last()? as usize);
+    let follows = |(at, row): (usize, &u32)| *row as usize == first + at;
+    let is_one =
+        first + rows.len() == last + 1 && rows.iter().enumerate().fold(true, |one, row| one & follows(row));
+    is_one.then_some(first..last + 1)
 }
 
 /// A column that grows.
@@ -247,5 +261,10 @@ mod tests {
         let cells: Vec<Cell> = (0..3).map(|row| column.get(row)).collect();
         assert_eq!(cells, [Cell::boolean(false), Cell::boolean(true), Cell::long(7)]);
         assert_eq!(column.gather(&[2, 0]).get(1), Cell::boolean(false));
+        let column = Column::of(Kind::LONG, vec![10, 11, 12, 13]);
+        for rows in [&[1, 2, 3][..], &[1, 3], &[1, 1, 3], &[2], &[], &[3, 2], &[0, 2, 1, 3]] {
+            let words: Vec<i64> = rows.iter().map(|row| 10 + i64::from(*row)).collect();
+            assert_eq!(column.gather(rows).as_words(), Some((Kind::LONG, &words[..])));
+        }
     }
 }

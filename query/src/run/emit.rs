@@ -3,7 +3,7 @@
 //! An [`Emitter`] knows which places of the pattern become columns, which must agree with each other or with a
 //! constant that could not be asked for, and which row of the table each fact belongs to.
 
-use annals_storage::datom::{AttrId, Batch, Col, EntityId};
+use annals_storage::datom::{AttrId, Batch, Col, EntityId, Tag};
 
 use super::batch::Table;
 use super::budget::{Meter, STRIDE};
@@ -196,6 +196,27 @@ impl<'b> Emitter<'b> {
         self.take(batch, hits, pool)
     }
 
+    /// Takes those facts of a batch which agree with what was not asked; they are of the rows from `first` on, one each.
+    pub fn take_in_step(&mut self, batch: &Batch<'_>, first: usize, pool: &mut Pool) -> Flow {
+        let (start, first) = (self.left.len(), first as u32);
+        self.left.extend(first..first + batch.len as u32);
+        if self.checks.is_empty() {
+            return self.append(batch, Hits::All(batch.len), pool);
+        }
+        let mut hits = std::mem::take(&mut self.hits);
+        hits.clear();
+        hits.extend(0..batch.len as u32);
+        let flow = self.take_admitted(batch, &mut hits, start, pool);
+        self.hits = hits;
+        flow
+    }
+
+    /// Nothing more is taken, because of this.
+    pub fn fail(&mut self, error: Error) -> Flow {
+        self.failed = Some(error);
+        Flow::Break(())
+    }
+
     fn append(&mut self, batch: &Batch<'_>, hits: Hits<'_>, pool: &mut Pool) -> Flow {
         for (place, _, builder) in &mut self.outputs {
             append(builder, *place, batch, hits, pool);
@@ -210,10 +231,7 @@ impl<'b> Emitter<'b> {
         };
         match outcome {
             Ok(()) => Flow::Continue(()),
-            Err(error) => {
-                self.failed = Some(error);
-                Flow::Break(())
-            }
+            Err(error) => self.fail(error),
         }
     }
 
@@ -291,21 +309,26 @@ fn append(builder: &mut ColumnBuilder, place: usize, batch: &Batch<'_>, hits: Hi
             Col::Const(tag) if tag.is_fixed() => {
                 extend(builder, Kind::of(tag), &batch.v.words, hits, |word| word)
             }
-            Col::Const(_) => {
+            // A tuple may be a value of more than one kind.
+            Col::Const(tag) if tag != Tag::Tuple => {
                 // Equal texts of a leaf are mostly one piece of its memory: the same word is the same value.
-                let mut known: [Option<(i64, Cell)>; KNOWN] = [None; KNOWN];
-                hits.for_each(|row| {
+                let mut known: [Option<(i64, i64)>; KNOWN] = [None; KNOWN];
+                let mut word = |row: usize| {
                     let word = batch.v.words.get(row);
                     let slot = &mut known[(word as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) as usize >> 58];
-                    let cell = match slot {
+                    match slot {
                         Some((same, cell)) if *same == word => *cell,
-                        _ => pool.intern(batch.v.get(row)),
-                    };
-                    *slot = Some((word, cell));
-                    builder.push(cell);
-                });
+                        _ => slot.insert((word, pool.intern(batch.v.get(row)).word)).1,
+                    }
+                };
+                match hits {
+                    Hits::All(rows) => builder.extend(Kind::of(tag), (0..rows).map(word)),
+                    Hits::Some(rows) => {
+                        builder.extend(Kind::of(tag), rows.iter().map(|row| word(*row as usize)));
+                    }
+                }
             }
-            Col::Each(_) => hits.for_each(|row| builder.push(pool.intern(batch.v.get(row)))),
+            _ => hits.for_each(|row| builder.push(pool.intern(batch.v.get(row)))),
         },
     }
 }

@@ -61,7 +61,7 @@ pub(crate) fn ask(
     for arg in args {
         inputs.push(QueryArg::Value(read_one(arg)?.to_edn()));
     }
-    let options = PlanOptions { force, part: Some(2), ..PlanOptions::default() };
+    let options = PlanOptions { force, part: Some(2), shard: Some(2), ..PlanOptions::default() };
     let answer = q_with(&parse::query_text(text)?, &inputs, budget, options)?.into_edn();
     let row = |row: &Edn| row.as_seq().map_or_else(|| vec![row.clone()], <[Edn]>::to_vec);
     let mut rows: Vec<Vec<Edn>> = answer.as_seq().unwrap_or_default().iter().map(row).collect();

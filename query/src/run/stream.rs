@@ -1,6 +1,6 @@
 //! One scan over all that the constants leave, each fact matched against the rows so far.
 //!
-//! Where the entity is the key and entities are close to each other, a table finds the row. Else, if the rows come in the
+//! Where the entity is the key, facts may come just as the rows do; or entities are close to each other, and a table finds the row. Else, if the rows come in the
 //! order of their entities, both sides are walked together and stretches without a match are leapt over; else the rows
 //! are found by a hash of their key. Only matched facts become cells.
 
@@ -9,10 +9,11 @@ use annals_storage::datom::{Batch, Tag};
 use super::Run;
 use super::batch::Table;
 use super::budget::Meter;
-use super::column::{Cell, Column, Kind};
+use super::column::Kind;
 use super::direct::Direct;
 use super::emit::{Emitter, Slot, cell};
 use super::index::KeyIndex;
+use super::instep::InStep;
 use super::join;
 use super::merge::merge;
 use super::parts::Parts;
@@ -44,77 +45,37 @@ pub fn run(
             _ => None,
         })
         .collect();
-    let mut hits = Vec::new();
     run.seeks += 1;
     let meter = run.meter;
     let pool = &mut *run.pool;
-    let direct = match keys.as_slice() {
-        [(0, column)] => Direct::of(&table.columns[*column], goal.count),
-        _ => None,
-    };
     if let Some(parts) = &parts {
         parts.expect(&mut emitter, goal.count);
     }
-    if let Some(direct) = direct {
-        source.scan(&question.pattern(), &mut |batch| {
-            hits.clear();
-            let start = emitter.left.len();
-            direct.matched(batch, &mut hits, &mut emitter.left);
-            emitter.take_admitted(batch, &mut hits, start, pool)?;
-            offer(&mut parts, &mut emitter, &table, live, (pool, meter))
-        })?;
-        return end(parts, emitter, table, live, (pool, meter));
-    }
-    match entities_in_order(&keys, &table) {
-        Some(entities) => {
-            let mut cursor = 0;
-            source.scan(&question.pattern(), &mut |batch| {
-                hits.clear();
-                merge(entities, &mut cursor, batch, &mut |row, left| {
-                    if emitter.admits(batch, row as usize, pool) {
-                        hits.push(row);
-                        emitter.left.push(left);
-                    }
-                });
-                emitter.take(batch, &hits, pool)?;
-                offer(&mut parts, &mut emitter, &table, live, (pool, meter))
-            })?;
+    let mut in_step = match keys.as_slice() {
+        [(0, column)] => InStep::of(&table.columns[*column], goal.count),
+        _ => None,
+    };
+    let mut matcher = match in_step {
+        None => Some(Matcher::of(&keys, &table, goal.count, meter)?),
+        Some(_) => None,
+    };
+    source.scan(&question.pattern(), &mut |batch| {
+        match in_step.as_mut().and_then(|steps| steps.first(batch)) {
+            Some(first) => emitter.take_in_step(batch, first, pool)?,
+            None => {
+                if matcher.is_none() {
+                    matcher = match Matcher::of(&keys, &table, goal.count, meter) {
+                        Ok(made) => Some(made),
+                        Err(error) => return emitter.fail(error),
+                    };
+                }
+                matcher.iter_mut().try_for_each(|matcher| matcher.take(batch, &mut emitter, pool))?;
+            }
         }
-        None => {
-            let places: Vec<usize> = keys.iter().map(|(place, _)| *place).collect();
-            let columns: Vec<Column> =
-                keys.iter().map(|(_, column)| table.columns[*column].clone()).collect();
-            let index = KeyIndex::build(Vec::new(), columns, table.rows, meter)?;
-            let mut key = Vec::with_capacity(places.len());
-            source.scan(&question.pattern(), &mut |batch| {
-                hits.clear();
-                look_up(&index, &places, batch, pool, &mut key, &mut hits, &mut emitter);
-                emitter.take(batch, &hits, pool)?;
-                offer(&mut parts, &mut emitter, &table, live, (pool, meter))
-            })?;
-        }
-    }
-    end(parts, emitter, table, live, (pool, meter))
-}
-
-fn offer(
-    parts: &mut Option<Parts<'_>>,
-    emitter: &mut Emitter<'_>,
-    table: &Table,
-    live: &[VarId],
-    with: (&mut Pool, &Meter),
-) -> Flow {
-    parts.as_mut().map_or(Flow::Continue(()), |parts| parts.offer(emitter, table, live, with))
-}
-
-/// All that was collected, or its last part.
-fn end(
-    parts: Option<Parts<'_>>,
-    emitter: Emitter<'_>,
-    table: Table,
-    live: &[VarId],
-    (pool, meter): (&mut Pool, &Meter),
-) -> Result<Table> {
+        parts
+            .as_mut()
+            .map_or(Flow::Continue(()), |parts| parts.offer(&mut emitter, &table, live, (pool, meter)))
+    })?;
     if let Some(parts) = parts {
         parts.end(emitter, &table, live, (pool, meter))?;
         return Ok(Table::empty(live));
@@ -123,25 +84,68 @@ fn end(
     join::beside(table, &left, vars, columns, live, meter)
 }
 
-fn look_up(
-    index: &KeyIndex,
-    places: &[usize],
-    batch: &Batch<'_>,
-    pool: &Pool,
-    key: &mut Vec<Cell>,
-    hits: &mut Vec<u32>,
-    emitter: &mut Emitter<'_>,
-) {
-    for row in 0..batch.len {
-        key.clear();
-        key.extend(places.iter().map_while(|place| cell(batch, *place, row, pool)));
-        if key.len() < places.len() || !emitter.admits(batch, row, pool) {
-            continue;
+/// How the facts of a batch find their rows.
+enum Way<'t> {
+    /// By the number of their entity.
+    Direct(Direct),
+    /// Walking along the entities of the rows, which ascend, from here.
+    Merge(&'t [i64], usize),
+    /// By a hash of what these places hold.
+    Hash(Vec<usize>, KeyIndex),
+}
+
+/// Finds the rows of facts.
+struct Matcher<'t> {
+    way: Way<'t>,
+    /// The facts of a batch that have a row.
+    hits: Vec<u32>,
+}
+
+impl<'t> Matcher<'t> {
+    /// For rows with these keys (a place of the pattern and a column each), where so many facts come by.
+    fn of(keys: &[(usize, usize)], table: &'t Table, facts: u64, meter: &Meter) -> Result<Matcher<'t>> {
+        let direct = match keys {
+            [(0, column)] => Direct::of(&table.columns[*column], facts),
+            _ => None,
+        };
+        let way = match (direct, entities_in_order(keys, table)) {
+            (Some(direct), _) => Way::Direct(direct),
+            (None, Some(entities)) => Way::Merge(entities, 0),
+            (None, None) => {
+                let places = keys.iter().map(|(place, _)| *place).collect();
+                let columns = keys.iter().map(|(_, column)| table.columns[*column].clone()).collect();
+                Way::Hash(places, KeyIndex::build(Vec::new(), columns, table.rows, meter)?)
+            }
+        };
+        Ok(Matcher { way, hits: Vec::new() })
+    }
+
+    /// Hands the facts that have a row to the emitter.
+    fn take(&mut self, batch: &Batch<'_>, emitter: &mut Emitter<'_>, pool: &mut Pool) -> Flow {
+        let Matcher { way, hits } = self;
+        hits.clear();
+        let start = emitter.left.len();
+        match way {
+            Way::Direct(direct) => direct.matched(batch, hits, &mut emitter.left),
+            Way::Merge(entities, cursor) => merge(entities, cursor, batch, &mut |row, left| {
+                hits.push(row);
+                emitter.left.push(left);
+            }),
+            Way::Hash(places, index) => {
+                let mut key = Vec::with_capacity(places.len());
+                for row in 0..batch.len {
+                    key.clear();
+                    key.extend(places.iter().map_while(|place| cell(batch, *place, row, pool)));
+                    if key.len() == places.len() {
+                        for left in index.rows(&key) {
+                            hits.push(row as u32);
+                            emitter.left.push(left);
+                        }
+                    }
+                }
+            }
         }
-        for left in index.rows(key) {
-            hits.push(row as u32);
-            emitter.left.push(left);
-        }
+        emitter.take_admitted(batch, hits, start, pool)
     }
 }
 

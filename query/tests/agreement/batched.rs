@@ -58,6 +58,26 @@ impl Source for Batched {
         Ok(true)
     }
 
+    fn scan_between(
+        &self,
+        a: AttrId,
+        (first, last): (u64, u64),
+        sink: &mut dyn FnMut(&Batch<'_>) -> Flow,
+    ) -> Result<bool> {
+        if !self.sorted {
+            return Ok(false);
+        }
+        let mut datoms: Vec<Datom> = Vec::new();
+        self.facts.scan(&Pattern::attribute(a), &mut |batch| {
+            let rows = (0..batch.len).map(|row| batch.datom(row));
+            datoms.extend(rows.filter(|datom| (first..=last).contains(&datom.e.0)));
+            Flow::Continue(())
+        })?;
+        datoms.sort_by(|x, y| (x.e, &x.v).cmp(&(y.e, &y.v)));
+        let _ = datoms.chunks(self.most).try_for_each(|rows| hand_on(rows, sink));
+        Ok(true)
+    }
+
     fn count(&self, pattern: &Pattern<'_>) -> Result<u64> {
         self.facts.count(pattern)
     }

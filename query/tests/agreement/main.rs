@@ -100,7 +100,17 @@ fn check_given(text: &str, args: impl IntoIterator<Item = QueryArg>) -> Result<E
             let leap = Some(seed % 2 == 0);
             let (order, search) = if seed < 4 { (Some(seed), None) } else { (None, Some(true)) };
             let part = Some(seed as usize);
-            ways.push(PlanOptions { order, search, force, keep_rules, no_demand, leap, early: leap, part });
+            ways.push(PlanOptions {
+                order,
+                search,
+                force,
+                keep_rules,
+                no_demand,
+                leap,
+                early: leap,
+                part,
+                shard: Some(seed),
+            });
         }
     }
     let want = expected(&query, &inputs, &Budget::default());

@@ -41,6 +41,7 @@ fn ways(seed: u64) -> Vec<PlanOptions> {
         leap: Some((seed / 12 + n).is_multiple_of(2)),
         early: [None, Some(true), Some(true), Some(false)][((seed + n) % 4) as usize],
         part: Some(1 + ((seed + n) % 3) as usize),
+        shard: Some(1 + (seed + n) % 4),
     };
     vec![PlanOptions::default(), pick(1), pick(2), pick(3)]
 }

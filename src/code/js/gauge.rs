@@ -4,6 +4,7 @@
 //! a realm and whatever crosses to the database [`Gauge::charge`] in between. Once a limit is reached the call is over:
 //! the next poll ends it in a way that no script can catch. There is no clock here: the call brings a stopwatch.
 
+use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -177,6 +178,7 @@ impl Gauge {
             time: Some(Duration::from_micros(left)),
             cancel: None,
             stopwatch: self.stopwatch.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            threads: Some(NonZeroUsize::MIN),
         }
     }
 

@@ -204,6 +204,20 @@ fn check_each(snapshot: &Snapshot, log: &[LoggedTx], view: &View, a: Option<Attr
         want.sort_by(|x, y| by(order, x, y));
         assert_eq!(got, want, "{entities:?}, {view:?} {a:?}");
     }
+    let Some(a) = a else { return };
+    for (first, last) in
+        [(0, u64::MAX), (all[0], all[all.len() / 2]), (all[all.len() / 3] + 1, all[all.len() - 1])]
+    {
+        let mut between = true;
+        let handed = collect(|sink| {
+            between = snapshot.scan_between(view, a, (first, last), sink)?;
+            Ok(())
+        });
+        let mut want: Vec<Datom> =
+            facts.iter().filter(|d| d.a == a && (first..=last).contains(&d.e.0)).cloned().collect();
+        want.sort_by(|x, y| by(Order::Aevt, x, y));
+        assert_eq!(handed, if between { want } else { Vec::new() }, "{first} to {last}, {view:?} {a:?}");
+    }
 }
 
 /// So many rows are looked at from the last down: windows of any size look alike.
