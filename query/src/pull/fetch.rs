@@ -29,6 +29,9 @@ const FEW: usize = 16;
 /// So many rows of a source without order are held before those beyond the limit are let go.
 const LOOSE_MAX: usize = 1 << 16;
 
+/// For so many rows of an entity room is made beforehand.
+const ROWS: usize = 8;
+
 /// Which facts.
 #[derive(Clone, Copy)]
 pub(super) enum Way<'a> {
@@ -64,8 +67,14 @@ impl Found {
 
 /// The facts of `entities`, which ascend; at most `most` for each attribute of each.
 pub(super) fn fetch(source: &dyn Source, entities: &[EntityId], way: Way<'_>, most: usize) -> Result<Found> {
-    let mut taker =
-        Taker { way, most, sorted: source.is_sorted(), rows: Vec::new(), run: 0, held: LOOSE_MAX };
+    let mut taker = Taker {
+        way,
+        most,
+        sorted: source.is_sorted(),
+        rows: Vec::with_capacity(entities.len() * ROWS),
+        run: 0,
+        held: LOOSE_MAX,
+    };
     if entities.len() > FEW && are_near(entities) && each(source, entities, way, &mut taker)? {
         return Ok(taker.finish(entities.len()));
     }

@@ -32,6 +32,9 @@ pub(super) fn gather(prepared: &Prepared<'_>, grown: Grown, most: usize) -> Resu
 
 /// A result in which shared nodes stand again and again can be far larger than its nodes.
 fn refuse_large(nodes: &[Node], roots: &[usize], most: usize) -> Result<()> {
+    if nodes.len() <= most && nodes.iter().all(|node| node.uses <= 1) {
+        return Ok(());
+    }
     let mut sizes = vec![1u64; nodes.len()];
     for at in (0..nodes.len()).rev() {
         let wild = nodes[at].wild.iter().map(|(_, part)| part);

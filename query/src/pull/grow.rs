@@ -4,11 +4,12 @@
 //! entity that is met more than once on a level under a pattern whose result does not depend on the way there has one
 //! node, which hangs from several.
 
-use std::collections::HashMap;
 use std::ops::Range;
 use std::rc::Rc;
 
 use annals_storage::datom::{EntityId, Value};
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
 
 use crate::edn::Edn;
 use crate::error::{Error, Result};
@@ -17,6 +18,9 @@ use crate::source::{Attribute, Source};
 use super::fetch::{Row, Way, fetch};
 use super::prepare::{Pattern, PatternId, Prepared, Spec, Sub, id_key};
 use super::{DEPTH_MAX, LIMIT_DEFAULT};
+
+/// For so many keys of an entity room is made beforehand, at most.
+const KEYS: usize = 64;
 
 /// One map of the results.
 pub(super) struct Node {
@@ -60,9 +64,11 @@ pub(super) fn grow(
     most: usize,
     allow: &dyn Fn() -> Result<()>,
 ) -> Result<Option<Grown>> {
-    let mut tree = Tree { source, prepared, nodes: Vec::new(), shared: HashMap::new(), most, is_full: false };
+    let (nodes, shared) = (Vec::with_capacity(entities.len()), HashMap::default());
+    let mut tree = Tree { source, prepared, nodes, shared, most, is_full: false };
     let mut roots = Vec::with_capacity(entities.len());
-    let mut known: HashMap<EntityId, usize> = HashMap::with_capacity(entities.len());
+    let mut known: HashMap<EntityId, usize, FixedState> = HashMap::default();
+    known.reserve(entities.len());
     let outermost = prepared.outermost();
     for e in entities {
         let root = *known.entry(*e).or_insert_with(|| tree.push(*e, outermost, None, None));
@@ -97,7 +103,7 @@ struct Tree<'t> {
     prepared: &'t Prepared<'t>,
     nodes: Vec<Node>,
     /// The shared nodes of the level that is made.
-    shared: HashMap<(PatternId, EntityId), usize>,
+    shared: HashMap<(PatternId, EntityId), usize, FixedState>,
     /// How many nodes there may be.
     most: usize,
     /// There would be more.
@@ -146,15 +152,17 @@ impl<'t> Tree<'t> {
         self.shared.clear();
         let mut order: Vec<usize> = level.collect();
         order.sort_unstable_by_key(|at| (self.nodes[*at].pattern, self.nodes[*at].e, *at));
-        let (nodes, mut groups) = (&self.nodes, Vec::new());
-        groups.extend(order.chunk_by(|x, y| nodes[*x].pattern == nodes[*y].pattern).map(<[usize]>::to_vec));
-        for group in groups {
-            let pattern = self.prepared.get(self.nodes[group[0]].pattern);
+        let mut left = &order[..];
+        while let Some(first) = left.first() {
+            let id = self.nodes[*first].pattern;
+            let (group, others) = left.split_at(left.partition_point(|at| self.nodes[*at].pattern <= id));
+            left = others;
+            let pattern = self.prepared.get(id);
             if pattern.wildcard {
-                self.fill_all(&group, pattern)?;
+                self.fill_all(group, pattern)?;
             }
             for (number, spec) in pattern.specs.iter().enumerate() {
-                self.fill_one(&group, number, spec)?;
+                self.fill_one(group, number, spec)?;
                 if self.is_full {
                     return Ok(());
                 }
@@ -169,7 +177,9 @@ impl<'t> Tree<'t> {
         let named = pattern.named();
         let found = fetch(self.source, &set.entities, Way::All(&named), LIMIT_DEFAULT)?;
         for (at, slot) in group.iter().zip(&set.slots) {
-            for rows in found.of(*slot).chunk_by(|x, y| x.a == y.a) {
+            let rows = found.of(*slot);
+            self.nodes[*at].wild.reserve(rows.len().min(KEYS));
+            for rows in rows.chunk_by(|x, y| x.a == y.a) {
                 let Some(attribute) = self.source.attribute(rows[0].a) else { continue };
                 let part = self.part(*at, attribute, false, Sub::Default, None, rows);
                 let key = attribute.ident.clone().into();

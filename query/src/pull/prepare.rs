@@ -3,6 +3,7 @@
 //! Nested patterns become one list; a spec points into it. Entry 0 is the pattern of components: everything.
 
 use std::rc::Rc;
+use std::sync::LazyLock;
 
 use annals_storage::datom::{AttrId, Tag};
 
@@ -100,8 +101,10 @@ impl Spec<'_> {
     }
 }
 
+/// The key of an entity's id; all maps have the same one.
 pub(super) fn id_key() -> Edn {
-    Edn::keyword("db/id")
+    static KEY: LazyLock<Edn> = LazyLock::new(|| Edn::keyword("db/id"));
+    KEY.clone()
 }
 
 pub(super) fn prepare<'s>(

@@ -145,14 +145,16 @@ macro_rules! named {
 
         impl Ord for $name {
             fn cmp(&self, other: &Self) -> Ordering {
-                let (one, other_text) = (self.0.as_bytes(), other.0.as_bytes());
-                // In one namespace, which is the common case, the names decide.
-                if let (Some(namespace), _) = self.parts()
-                    && let at = namespace.len() + 1
-                    && at < other_text.len()
-                    && one[..at] == other_text[..at]
-                {
-                    return one[at..].cmp(&other_text[at..]);
+                // Mostly both are of one namespace: then the first bytes that differ decide, if they come after its slash.
+                let mut is_past_slash = false;
+                for (one, other) in self.0.bytes().zip(other.0.bytes()) {
+                    if one != other && is_past_slash {
+                        return one.cmp(&other);
+                    }
+                    if one != other {
+                        break;
+                    }
+                    is_past_slash |= one == b'/';
                 }
                 self.parts().cmp(&other.parts())
             }
